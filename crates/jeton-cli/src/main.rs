@@ -1,0 +1,2 @@
+//! jeton
+fn main() {}
