@@ -214,13 +214,7 @@ impl RetryPolicy {
             return Step::Stop(class);
         }
         let wait = self.wait(attempt, failure, retry_after, random);
-        // A wait that was asked for and cannot be had is a throttle, whatever the status that carried it.
         if left.is_some_and(|left| wait >= left) {
-            let class = if retry_after.is_some_and(|asked| left.is_some_and(|left| asked >= left)) {
-                Class::Throttled
-            } else {
-                class
-            };
             return Step::OutOfTime { class, wait };
         }
         Step::Retry(wait)
