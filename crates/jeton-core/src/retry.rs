@@ -108,7 +108,7 @@ impl Failure {
     /// The row of the fault table.
     #[must_use]
     pub const fn verdict(self) -> Verdict {
-        use Class::{Config, Protocol, Refused, Throttled, Token, Trust, Unavailable};
+        use Class::{Config, Protocol, Refused, Token, Trust, Unavailable};
         let (class, attempts) = match self {
             Self::Connect | Self::TlsCut | Self::Cut | Self::OAuthTransient => (Unavailable, AS_POLICY),
             Self::Dns | Self::ConnectTimeout | Self::Stalled => (Unavailable, 3),
@@ -293,7 +293,7 @@ mod tests {
         assert!(matches!(
             step,
             Step::OutOfTime {
-                class: Class::Throttled,
+                class: Class::Unavailable,
                 ..
             }
         ));

@@ -1,1 +1,32 @@
-//! jeton
+//! The right identity token, fresh at the moment it is used.
+//!
+//! ```text
+//! TokenRequest -> memory cache -> disk cache -> lease -> chain -> source -> http -> checks -> Token
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`source`] | what a source is: [`Source`], [`Presence`], [`TokenSource`]; its children are the sources |
+//! | [`context`] | what every call is handed: environment, clock, http, retry policy, deadline |
+//! | [`fetch`] | the one loop that sends a request under the retry contract |
+//! | [`http`] | the rules of the wire: caps, deadlines, redirects, proxies, trust |
+//! | [`error`] | one opaque error with a class and a hint |
+//! | [`env`], [`clock`] | environment and time as values |
+pub mod answer;
+pub mod clock;
+pub mod context;
+pub mod env;
+pub mod error;
+pub mod fetch;
+pub mod http;
+pub mod source;
+
+pub use clock::Clock;
+pub use context::Context;
+pub use env::Env;
+pub use error::Error;
+pub use jeton_core::{Class, Moment, RetryPolicy, Secret, Token, TokenRequest, UnixTime};
+pub use source::{Presence, Source, TokenSource};
+
+/// The core: types and decisions without I/O.
+pub use jeton_core as core;

@@ -1,0 +1,100 @@
+//! What a source is. Its children are the sources: one platform, one file.
+//!
+//! A source answers two questions: *are you here?* ([`Source::presence`], from the environment and files alone, no
+//! network, no command) and *give me a token* ([`Source::fetch`], under the context's deadline and retry contract).
+use crate::{Context, Error};
+use futures_util::future::BoxFuture;
+use jeton_core::{Token, TokenRequest};
+
+/// Something that can be asked for a token: what programs hold, whatever is behind it.
+pub trait TokenSource: Send + Sync {
+    /// A token that fits `request` and lives long enough, from a cache or fresh.
+    ///
+    /// Dropping the future cancels what it was doing; nothing is left half done.
+    ///
+    /// # Errors
+    /// [`Error`] of every [`Class`](jeton_core::Class).
+    fn token<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Token, Error>>;
+}
+
+/// One place that tokens come from.
+pub trait Source: Send + Sync {
+    /// Its name, as it is spelled everywhere: flags, files, logs, pages.
+    fn name(&self) -> &str;
+
+    /// Whether it is here, and why. Reads the environment and perhaps a file; sends nothing, runs nothing.
+    fn presence(&self, cx: &Context, request: &TokenRequest) -> Presence;
+
+    /// A fresh token. Only called when [`Source::presence`] said [`Presence::Ready`], or when the source was named.
+    fn fetch<'a>(&'a self, cx: &'a Context, request: &'a TokenRequest)
+    -> BoxFuture<'a, Result<Token, Error>>;
+
+    /// Whether what it gives may be kept.
+    fn caching(&self) -> Caching {
+        Caching::Keep
+    }
+
+    /// The audience the source's tokens have when nobody asks for one; part of no check, shown to people.
+    fn default_audience(&self, _cx: &Context) -> Option<String> {
+        None
+    }
+}
+
+/// Whether a source's tokens may be kept in caches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// In memory and on disk, for as long as they live.
+    Keep,
+    /// Never: the place is read each time (a variable, a file that somebody else keeps fresh, standard input).
+    Reread,
+}
+
+/// Whether a source is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is not: this variable is not set, that file does not exist.
+    Absent {
+        /// The exact variable or file.
+        reason: String,
+    },
+    /// It is.
+    Ready {
+        /// What says so.
+        reason: String,
+        /// What proves the identity, to be hashed into the cache key (a request token, a job id, a pod's subject):
+        /// another job on the same machine and account must never get this job's token.
+        fingerprint: Vec<u8>,
+    },
+    /// It is here but cannot work. This ends an ambient chain: falling through would use a weaker identity in silence.
+    Broken {
+        /// What is missing or wrong.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+}
+
+impl Presence {
+    /// Not here, because of `reason`.
+    pub fn absent(reason: impl Into<String>) -> Self {
+        Self::Absent {
+            reason: reason.into(),
+        }
+    }
+
+    /// Here, because of `reason`; `fingerprint` is what proves the identity.
+    pub fn ready(reason: impl Into<String>, fingerprint: impl Into<Vec<u8>>) -> Self {
+        Self::Ready {
+            reason: reason.into(),
+            fingerprint: fingerprint.into(),
+        }
+    }
+
+    /// Here but unusable.
+    pub fn broken(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Broken {
+            reason: reason.into(),
+            hint: hint.into(),
+        }
+    }
+}
