@@ -9,10 +9,12 @@
 //! | [`secret`], [`redact`] | how a secret is held, and how foreign text is made fit to show |
 //! | [`token`], [`request`] | what is asked for and what was got |
 //! | [`expiry`] | how long a token lives from the moment it was received, and when to renew it |
+//! | [`access`] | who may do what: roles, bindings, resolution |
 //! | [`retry`] | what to do after a failed attempt |
 #![no_std]
 extern crate alloc;
 
+pub mod access;
 pub mod expiry;
 pub mod redact;
 pub mod request;
