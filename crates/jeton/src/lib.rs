@@ -11,10 +11,13 @@
 //! | [`fetch`] | the one loop that sends a request under the retry contract |
 //! | [`http`] | the rules of the wire: caps, deadlines, redirects, proxies, trust |
 //! | [`error`] | one opaque error with a class and a hint |
+//! | [`config`] | `config.toml`: profiles, ladders, hosts, proxies, files, defaults |
 //! | [`env`], [`clock`] | environment and time as values |
 pub mod answer;
 pub mod clock;
+pub mod config;
 pub mod context;
+pub mod duration;
 pub mod env;
 pub mod error;
 pub mod fetch;

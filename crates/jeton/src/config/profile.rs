@@ -1,0 +1,369 @@
+//! One `[profiles.NAME]` table.
+use super::reader::Section;
+use super::reference::{Reference, SPELLINGS};
+use crate::Error;
+use crate::config::nearest::nearest;
+use std::time::Duration;
+use url::Url;
+
+/// The keys of a profile.
+pub(super) const KEYS: &[&str] = &[
+    "audience",
+    "cache_ttl",
+    "client_auth",
+    "client_id",
+    "client_key",
+    "client_key_id",
+    "client_secret",
+    "endpoint",
+    "from",
+    "grant",
+    "interactive",
+    "issuer",
+    "min_validity",
+    "preset",
+    "refresh_token",
+    "resource",
+    "role",
+    "scopes",
+];
+
+/// The exchange targets whose endpoints are known.
+pub const PRESETS: &[&str] = &[
+    "anthropic",
+    "aws",
+    "azure",
+    "crates-io",
+    "gcp",
+    "github-app-broker",
+    "npm",
+    "pypi",
+    "vault",
+];
+
+/// A named source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// How its token is got.
+    pub grant: Grant,
+    /// Where the grant's input token comes from, for grants that take one.
+    pub from: Option<Input>,
+    /// The issuer, exactly as written: it is compared byte by byte.
+    pub issuer: Option<String>,
+    /// The token endpoint, where it is not discovered or the preset's own.
+    pub endpoint: Option<Url>,
+    /// The client (RFC 6749 section 2.2).
+    pub client_id: Option<String>,
+    /// Where the client's secret is.
+    pub client_secret: Option<Reference>,
+    /// How the client proves who it is; `None`: as its credentials suggest.
+    pub client_auth: Option<ClientAuth>,
+    /// Where the client's private key is (RFC 7523 section 2.2).
+    pub client_key: Option<Reference>,
+    /// The `kid` of that key.
+    pub client_key_id: Option<String>,
+    /// Where the first refresh token is.
+    pub refresh_token: Option<Reference>,
+    /// The audience of its tokens.
+    pub audience: Vec<String>,
+    /// The scopes that are asked for.
+    pub scopes: Vec<String>,
+    /// Resource indicators (RFC 8707).
+    pub resource: Vec<String>,
+    /// The exchange target, one of [`PRESETS`].
+    pub preset: Option<String>,
+    /// The role to take at the exchange target.
+    pub role: Option<String>,
+    /// Whether a person may be asked, when one is there.
+    pub interactive: bool,
+    /// The longest time a cached token is re-used; zero: neither read nor written.
+    pub cache_ttl: Option<Duration>,
+    /// How long a token must live at least.
+    pub min_validity: Option<Duration>,
+    /// The line of the file at which it starts.
+    pub line: usize,
+}
+
+/// How a profile's token is got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// RFC 8628.
+    Device,
+    /// Authorization code with PKCE (RFC 7636) by way of a browser.
+    Browser,
+    /// RFC 6749 section 4.4.
+    ClientCredentials,
+    /// RFC 6749 section 6.
+    Refresh,
+    /// RFC 7523 section 2.1.
+    JwtBearer,
+    /// RFC 8693.
+    TokenExchange,
+    /// The ambient chain.
+    Ambient,
+    /// `env:VAR`, `file:PATH` or `command:CMD ARG…`.
+    Place(String),
+}
+
+/// Where a grant takes its input token from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The ambient chain.
+    Ambient,
+    /// Another profile.
+    Profile(String),
+    /// `env:VAR`, `file:PATH` or `command:CMD ARG…`.
+    Place(String),
+}
+
+/// How a client proves who it is (OpenID Connect Core section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// `client_secret_basic`.
+    Basic,
+    /// `client_secret_post`.
+    Post,
+    /// `private_key_jwt`.
+    PrivateKeyJwt,
+    /// A public client.
+    None,
+}
+
+const GRANTS: [(&str, Grant); 7] = [
+    ("device", Grant::Device),
+    ("browser", Grant::Browser),
+    ("client-credentials", Grant::ClientCredentials),
+    ("refresh", Grant::Refresh),
+    ("jwt-bearer", Grant::JwtBearer),
+    ("token-exchange", Grant::TokenExchange),
+    ("ambient", Grant::Ambient),
+];
+
+const CLIENT_AUTH: [(&str, ClientAuth); 4] = [
+    ("basic", ClientAuth::Basic),
+    ("post", ClientAuth::Post),
+    ("private-key-jwt", ClientAuth::PrivateKeyJwt),
+    ("none", ClientAuth::None),
+];
+
+impl Grant {
+    /// Its name in the file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Place(spec) => spec,
+            grant => GRANTS
+                .iter()
+                .find(|(_, known)| known == grant)
+                .map_or("", |(name, _)| name),
+        }
+    }
+
+    /// Whether it needs a person once.
+    #[must_use]
+    pub const fn is_login(&self) -> bool {
+        matches!(self, Self::Device | Self::Browser)
+    }
+}
+
+/// Whether `text` names a place that a token can be read from.
+fn is_place(text: &str) -> bool {
+    matches!(
+        Reference::parse(text),
+        Some(Reference::Env(_) | Reference::File(_) | Reference::Command(_))
+    )
+}
+
+pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Profile, Error> {
+    let profile = Profile {
+        name: name.to_owned(),
+        grant: grant(section)?,
+        from: section.text("from")?.map(input),
+        issuer: issuer(section)?,
+        endpoint: endpoint(section)?,
+        client_id: section.text("client_id")?,
+        client_secret: secret(section, "client_secret")?,
+        client_auth: client_auth(section)?,
+        client_key: secret(section, "client_key")?,
+        client_key_id: section.text("client_key_id")?,
+        refresh_token: secret(section, "refresh_token")?,
+        audience: section.texts("audience")?.unwrap_or_default(),
+        scopes: section.texts("scopes")?.unwrap_or_default(),
+        resource: section.texts("resource")?.unwrap_or_default(),
+        preset: preset(section)?,
+        role: section.text("role")?,
+        interactive: section.flag("interactive")?,
+        cache_ttl: section.duration("cache_ttl")?,
+        min_validity: section.duration("min_validity")?,
+        line: section.line,
+    };
+    complete(&profile, section)?;
+    Ok(profile)
+}
+
+fn grant(section: &Section<'_>) -> Result<Grant, Error> {
+    let text = section.needed("grant", "how its token is got")?;
+    if let Some((_, grant)) = GRANTS.iter().find(|(name, _)| *name == text) {
+        return Ok(grant.clone());
+    }
+    if is_place(&text) {
+        return Ok(Grant::Place(text));
+    }
+    Err(unknown(section, "grant", &text, GRANTS.map(|(name, _)| name))
+        .with_hint("a grant is one of those, or `env:VAR`, `file:PATH`, `command:CMD ARG…`"))
+}
+
+fn client_auth(section: &Section<'_>) -> Result<Option<ClientAuth>, Error> {
+    let Some(text) = section.text("client_auth")? else {
+        return Ok(None);
+    };
+    match CLIENT_AUTH.iter().find(|(name, _)| *name == text) {
+        Some((_, found)) => Ok(Some(*found)),
+        None => Err(unknown(
+            section,
+            "client_auth",
+            &text,
+            CLIENT_AUTH.map(|(name, _)| name),
+        )),
+    }
+}
+
+fn preset(section: &Section<'_>) -> Result<Option<String>, Error> {
+    let Some(text) = section.text("preset")? else {
+        return Ok(None);
+    };
+    if PRESETS.contains(&text.as_str()) {
+        return Ok(Some(text));
+    }
+    Err(unknown(section, "preset", &text, PRESETS.iter().copied()))
+}
+
+fn unknown<'k>(
+    section: &Section<'_>,
+    key: &str,
+    text: &str,
+    known: impl IntoIterator<Item = &'k str> + Clone,
+) -> Error {
+    let meant = nearest(text, known.clone()).map_or_else(String::new, |m| format!("did you mean `{m}`? "));
+    let all: Vec<&str> = known.into_iter().collect();
+    let message = format!("`{text}` is unknown; {meant}known: {}", all.join(", "));
+    section.fault(key, &message)
+}
+
+fn input(text: String) -> Input {
+    match text.as_str() {
+        "ambient" => Input::Ambient,
+        place if is_place(place) => Input::Place(text),
+        _ => Input::Profile(text),
+    }
+}
+
+fn secret(section: &Section<'_>, key: &str) -> Result<Option<Reference>, Error> {
+    let Some(text) = section.text(key)? else {
+        return Ok(None);
+    };
+    // The text itself is not shown: it may be the secret.
+    let reference = Reference::parse(&text);
+    reference.map(Some).ok_or_else(|| {
+        section
+            .fault(key, "no secret is written in this file; name where it is")
+            .with_hint(format!("write {SPELLINGS}"))
+    })
+}
+
+fn issuer(section: &Section<'_>) -> Result<Option<String>, Error> {
+    let Some(text) = section.text("issuer")? else {
+        return Ok(None);
+    };
+    address(section, "issuer", &text)?;
+    Ok(Some(text))
+}
+
+fn endpoint(section: &Section<'_>) -> Result<Option<Url>, Error> {
+    let text = section.text("endpoint")?;
+    text.map(|text| address(section, "endpoint", &text)).transpose()
+}
+
+/// An address that a credential may be sent to: `https`, or `http` to this machine.
+pub(super) fn address(section: &Section<'_>, key: &str, text: &str) -> Result<Url, Error> {
+    let url = Url::parse(text).map_err(|e| section.fault(key, &format!("no URL: {e}")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(section.fault(key, "a URL with a user name or a password in it"));
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err(section
+            .fault(
+                key,
+                "`http://` beyond this machine: anybody on the way could read the token",
+            )
+            .with_hint("use `https://`")),
+        other => Err(section.fault(key, &format!("`{other}:` is no scheme for this; use `https://`"))),
+    }
+}
+
+/// Whether the host is this machine by its address or by the name `localhost`.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// Every grant has what it needs.
+fn complete(profile: &Profile, section: &Section<'_>) -> Result<(), Error> {
+    let stands_on_another = profile.from.is_some();
+    let has_server = profile.issuer.is_some() || profile.endpoint.is_some();
+    match &profile.grant {
+        Grant::Device | Grant::Browser => {
+            section.needed("issuer", "where the login is")?;
+            section.needed("client_id", "who asks for the login")?;
+        }
+        Grant::ClientCredentials => {
+            if !has_server {
+                section.needed("issuer", "who gives the token")?;
+            }
+            section.needed("client_id", "who asks")?;
+            proof(profile, section)?;
+        }
+        Grant::Refresh if !stands_on_another => {
+            if !has_server {
+                section.needed("issuer", "a refresh without `from` needs one")?;
+            }
+            section.needed("client_id", "a refresh without `from` needs one")?;
+            section.needed("refresh_token", "a refresh without `from` needs its first one")?;
+        }
+        Grant::JwtBearer | Grant::TokenExchange => {
+            section.needed("from", "whose token is the input")?;
+            if !has_server && profile.preset.is_none() {
+                section.needed("issuer", "who takes the input")?;
+            }
+        }
+        Grant::Refresh | Grant::Ambient | Grant::Place(_) => {}
+    }
+    if profile.preset.as_deref() == Some("aws") {
+        section.needed("role", "the preset `aws` needs the role's ARN")?;
+    }
+    if profile.client_auth == Some(ClientAuth::PrivateKeyJwt) {
+        section.needed("client_key", "`client_auth = \"private-key-jwt\"` signs with it")?;
+    }
+    Ok(())
+}
+
+/// A client that proves itself needs something to do it with.
+fn proof(profile: &Profile, section: &Section<'_>) -> Result<(), Error> {
+    let proved = profile.client_secret.is_some() || profile.client_key.is_some();
+    if !proved && profile.client_auth != Some(ClientAuth::None) {
+        section.needed(
+            "client_secret",
+            "a client proves itself with it, or with `client_key`",
+        )?;
+    }
+    Ok(())
+}
