@@ -1,0 +1,57 @@
+//! `cargo xtask ci`: everything that has to hold before a change lands, cheapest first.
+
+use crate::run::{self, Tally};
+use crate::workspace::Workspace;
+use crate::{Outcome, deny, report, suite, tidy};
+
+/// A check that a change must pass: its name and how it is run.
+type Check = (&'static str, fn(&Workspace) -> Outcome);
+
+/// The checks before the tests. All of them run even when one fails, so that one run tells everything.
+const CHECKS: &[Check] = &[
+    ("format", |workspace| {
+        cargo(workspace, &["fmt", "--all", "--check"])
+    }),
+    ("tidy", |workspace| tidy::tidy(workspace, &[])),
+    ("dependency policy", |workspace| deny::deny(workspace, &[])),
+    ("clippy", |workspace| {
+        cargo(
+            workspace,
+            &[
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        )
+    }),
+    ("documentation", documentation),
+];
+
+/// The recipe.
+pub(crate) fn ci(workspace: &Workspace, _: &[String]) -> Outcome {
+    let mut tally = Tally::default();
+    for (name, check) in CHECKS {
+        let watch = report::Stopwatch::start();
+        let outcome = check(workspace);
+        if let Err(reason) = &outcome {
+            report::failure(&format!("{name}: {reason}"));
+        }
+        report::note(&format!("{name}: {:.1} s", watch.elapsed().as_secs_f64()));
+        tally.count(outcome.is_ok());
+    }
+    tally.add(suite::everything(workspace)?);
+    suite::finish(tally)
+}
+
+fn cargo(workspace: &Workspace, arguments: &[&str]) -> Outcome {
+    run::check(&workspace.root, &mut run::cargo(arguments))
+}
+
+fn documentation(workspace: &Workspace) -> Outcome {
+    let mut command = run::cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
+    run::check(&workspace.root, command.env("RUSTDOCFLAGS", "-D warnings"))
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask test`: every test there is, with what they need installed first.
+
+use crate::run::{self, Tally};
+use crate::workspace::Workspace;
+use crate::{Outcome, report};
+
+/// The recipe: runs everything and ends with one line of counts.
+pub(crate) fn test(workspace: &Workspace, _: &[String]) -> Outcome {
+    finish(everything(workspace)?)
+}
+
+/// Runs every suite and gives back the counts.
+pub(crate) fn everything(workspace: &Workspace) -> Outcome<Tally> {
+    let mut tally = Tally::default();
+    tally.add(units(workspace)?);
+    tally.add(run::count(
+        &workspace.root,
+        &mut run::cargo(&["test", "--locked", "--workspace", "--doc"]),
+    )?);
+    Ok(tally)
+}
+
+/// Prints the last line and fails when a test did.
+pub(crate) fn finish(tally: Tally) -> Outcome {
+    report::line(&tally.sentence());
+    if tally.failed == 0 {
+        Ok(())
+    } else {
+        Err(format!("{} failed", tally.failed))
+    }
+}
+
+/// Unit and integration tests, under nextest where it is installed: one process per test.
+fn units(workspace: &Workspace) -> Outcome<Tally> {
+    const ALL: &[&str] = &["--locked", "--workspace", "--all-targets", "--no-fail-fast"];
+    let mut command = if run::is_here("cargo-nextest", "--version") {
+        let mut nextest = run::cargo(&["nextest", "run", "--no-tests=pass"]);
+        nextest.env("NEXTEST_HIDE_PROGRESS_BAR", "1");
+        nextest
+    } else {
+        run::cargo(&["test"])
+    };
+    run::count(&workspace.root, command.args(ALL))
+}
