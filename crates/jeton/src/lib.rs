@@ -13,6 +13,7 @@
 //! | [`error`] | one opaque error with a class and a hint |
 //! | [`config`] | `config.toml`: profiles, ladders, hosts, proxies, files, defaults |
 //! | [`env`], [`clock`] | environment and time as values |
+//! | [`spelling`] | the nearest known word, for messages |
 pub mod answer;
 pub mod clock;
 pub mod config;
@@ -23,6 +24,7 @@ pub mod error;
 pub mod fetch;
 pub mod http;
 pub mod source;
+pub mod spelling;
 
 pub use clock::Clock;
 pub use context::Context;

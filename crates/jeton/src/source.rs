@@ -2,9 +2,46 @@
 //!
 //! A source answers two questions: *are you here?* ([`Source::presence`], from the environment and files alone, no
 //! network, no command) and *give me a token* ([`Source::fetch`], under the context's deadline and retry contract).
-use crate::{Context, Error};
+use crate::{Context, Error, spelling};
 use futures_util::future::BoxFuture;
-use jeton_core::{Token, TokenRequest};
+use jeton_core::{Class, Token, TokenRequest};
+use std::sync::Arc;
+
+pub mod file;
+
+/// Every built-in source, in the order in which the ambient chain asks them: the caller's own token, a running
+/// agent, CI platforms, workload identities, clouds, and what any program may have left in a variable or a file.
+/// CI stands before the machine it runs on, whose identity is another and mostly a stronger one.
+#[must_use]
+pub fn ambient_order() -> Vec<Arc<dyn Source>> {
+    vec![
+        // The caller's own, and a running agent.
+        // CI platforms, github first.
+        // Workload identities: spiffe, kubernetes, nomad.
+        // Clouds: fly, vercel, gcp, aws, azure. (fly and vercel first: their machines stand in other clouds.)
+        // Variables and files that belong to no platform: systemd, wlcg, cosign.
+    ]
+}
+
+/// The built-in source of this name.
+///
+/// # Errors
+/// [`Class::Config`] for a name that no source has, with the nearest that one has.
+pub fn named(name: &str) -> Result<Arc<dyn Source>, Error> {
+    let mut sources = ambient_order();
+    if let Some(found) = sources.iter().position(|source| source.name() == name) {
+        return Ok(sources.swap_remove(found));
+    }
+    let names: Vec<&str> = sources.iter().map(|source| source.name()).collect();
+    let shown = jeton_core::redact::foreign(name, &[]);
+    let error = Error::new(Class::Config, format!("there is no source named `{shown}`"));
+    Err(
+        error.with_hint(match spelling::nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", names.join(", ")),
+        }),
+    )
+}
 
 /// Something that can be asked for a token: what programs hold, whatever is behind it.
 pub trait TokenSource: Send + Sync {
