@@ -11,21 +11,45 @@
 //! | [`expiry`] | how long a token lives from the moment it was received, and when to renew it |
 //! | [`access`] | who may do what: roles, bindings, resolution |
 //! | [`retry`] | what to do after a failed attempt |
+//! | [`json`] | which bytes are one JSON value, with no member twice |
+//! | [`issuer`], [`audience`], [`claims`] | what a token says, in types that exist only in valid form |
+//! | [`decode`] | what can be read out of a token without proof |
+//! | [`jose`], [`jwk`] | which headers, algorithms and keys there are for us |
+//! | [`signing`] | how a token is signed |
+//! | [`rejection`] | why a token was not accepted |
 #![no_std]
 extern crate alloc;
 
 pub mod access;
+pub mod audience;
+pub mod claims;
+pub mod decode;
 pub mod expiry;
+pub mod issuer;
+pub mod jose;
+pub mod json;
+pub mod jwk;
 pub mod redact;
+pub mod rejection;
 pub mod request;
 pub mod retry;
 pub mod secret;
+pub mod signing;
 pub mod time;
 pub mod token;
 
+pub use audience::Audience;
+pub use claims::Claims;
+pub use decode::{Unverified, decode};
 pub use expiry::Life;
+pub use issuer::Issuer;
+pub use jose::{Algorithm, AlgorithmSet};
+pub use json::{Json, JsonError};
+pub use jwk::KeySet;
+pub use rejection::Rejection;
 pub use request::TokenRequest;
 pub use retry::{Class, Failure, RetryPolicy, Step};
 pub use secret::Secret;
+pub use signing::SigningKey;
 pub use time::{Moment, UnixTime};
 pub use token::Token;

@@ -23,7 +23,7 @@ pub fn foreign(text: &str, known: &[&str]) -> String {
     let mut out = String::new();
     for c in clean.chars() {
         let before = out.len();
-        if c == '\\' || c.is_control() || is_format_character(c) {
+        if c == '\\' || is_unprintable(c) {
             let _ = write!(out, "{}", c.escape_default());
         } else {
             out.push(c);
@@ -73,8 +73,12 @@ fn looks_like_token(word: &str) -> bool {
     })
 }
 
-fn is_format_character(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+/// Whether `c` does not print or changes how its neighbours print: control characters, line breaks, direction marks
+/// and characters without width.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
