@@ -6,6 +6,9 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`jeton`] | what programs hold: memory, disk, lease, chain and checks put together |
+//! | [`chain`] | which source answers, and why not each other one |
+//! | [`cache`] | tokens in memory and on disk, safe to trust |
 //! | [`source`] | what a source is: [`Source`], [`Presence`], [`TokenSource`]; its children are the sources |
 //! | [`context`] | what every call is handed: environment, clock, http, retry policy, deadline |
 //! | [`fetch`] | the one loop that sends a request under the retry contract |
@@ -15,6 +18,8 @@
 //! | [`env`], [`clock`] | environment and time as values |
 //! | [`spelling`] | the nearest known word, for messages |
 pub mod answer;
+pub mod cache;
+pub mod chain;
 pub mod clock;
 pub mod config;
 pub mod context;
@@ -23,13 +28,16 @@ pub mod env;
 pub mod error;
 pub mod fetch;
 pub mod http;
+pub mod jeton;
 pub mod source;
 pub mod spelling;
 
+pub use chain::{Chain, Report};
 pub use clock::Clock;
 pub use context::Context;
 pub use env::Env;
 pub use error::Error;
+pub use jeton::Jeton;
 pub use jeton_core::{Class, Moment, RetryPolicy, Secret, Token, TokenRequest, UnixTime};
 pub use source::{Presence, Source, TokenSource};
 

@@ -2,6 +2,7 @@
 //!
 //! A source answers two questions: *are you here?* ([`Source::presence`], from the environment and files alone, no
 //! network, no command) and *give me a token* ([`Source::fetch`], under the context's deadline and retry contract).
+use crate::cache::Particulars;
 use crate::{Context, Error, spelling};
 use futures_util::future::BoxFuture;
 use jeton_core::{Class, Token, TokenRequest};
@@ -69,6 +70,11 @@ pub trait Source: Send + Sync {
     /// Whether what it gives may be kept.
     fn caching(&self) -> Caching {
         Caching::Keep
+    }
+
+    /// What its tokens depend on beyond its name and the fingerprint of its presence: part of the cache key.
+    fn particulars(&self, _cx: &Context) -> Particulars {
+        Particulars::default()
     }
 
     /// The audience the source's tokens have when nobody asks for one; part of no check, shown to people.

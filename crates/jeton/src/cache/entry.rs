@@ -1,0 +1,1 @@
+//! A token as it is written, and what is checked when it is read again.

@@ -1,0 +1,1 @@
+//! One flight per key on the machine.

@@ -1,0 +1,1 @@
+//! Tokens in memory, read without a lock.
