@@ -16,6 +16,7 @@
 //! | [`decode`] | what can be read out of a token without proof |
 //! | [`jose`], [`jwk`] | which headers, algorithms and keys there are for us |
 //! | [`signing`] | how a token is signed |
+//! | [`oauth`] | what an OAuth endpoint answered, and when to poll again |
 //! | [`rejection`] | why a token was not accepted |
 #![no_std]
 extern crate alloc;
@@ -29,6 +30,7 @@ pub mod issuer;
 pub mod jose;
 pub mod json;
 pub mod jwk;
+pub mod oauth;
 pub mod redact;
 pub mod rejection;
 pub mod request;
