@@ -5,6 +5,7 @@
 
 mod ci;
 mod deny;
+mod docs;
 mod report;
 mod run;
 mod suite;
@@ -45,6 +46,11 @@ const RECIPES: &[Recipe] = &[
         name: "deny",
         about: "the dependency policy of deny.toml",
         run: deny::deny,
+    },
+    Recipe {
+        name: "docs",
+        about: "write the pages that are made from the program; --check compares",
+        run: docs::docs,
     },
 ];
 

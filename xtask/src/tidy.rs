@@ -3,6 +3,7 @@
 //! Each child module holds one rule or one family of them and gives back what breaks it.
 
 mod files;
+mod pages;
 mod rows;
 mod sources;
 mod walls;
@@ -63,10 +64,18 @@ pub(crate) struct House<'a> {
     pages: Vec<Page>,
 }
 
+impl House<'_> {
+    /// A file by its path.
+    fn page(&self, name: &str) -> Option<&Page> {
+        self.pages.iter().find(|page| page.name == name)
+    }
+}
+
 /// The rules, in the order in which they are reported.
 const RULES: &[fn(&House<'_>) -> Vec<Finding>] = &[
     walls::findings,
     files::findings,
+    pages::findings,
     words::findings,
     sources::findings,
     rows::findings,
@@ -105,6 +114,7 @@ mod tests {
     pub(super) fn judged(rule: fn(&House<'_>) -> Vec<Finding>, files: &[(&str, &str)]) -> Vec<String> {
         let workspace = Workspace {
             root: PathBuf::new(),
+            target: PathBuf::new(),
             packages: Vec::new(),
         };
         let page = |(name, text): &(&str, &str)| Page {

@@ -10,6 +10,8 @@ use std::process::Command;
 pub(crate) struct Workspace {
     /// The folder of the workspace's Cargo.toml.
     pub(crate) root: PathBuf,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
     /// Every package of the lock file that is used on some platform.
     pub(crate) packages: Vec<Package>,
 }
@@ -58,6 +60,7 @@ impl Workspace {
             .map(|fact| Package::read(fact, &members));
         Ok(Self {
             root: path(&facts["workspace_root"]),
+            target: path(&facts["target_directory"]),
             packages: packages
                 .filter(|package| built.contains(&package.key()))
                 .collect(),
@@ -82,6 +85,16 @@ impl Workspace {
         let text = run::output(&self.root, &mut git)?;
         let exists = |name: &&str| self.root.join(name).is_file();
         Ok(text.lines().filter(exists).map(str::to_owned).collect())
+    }
+
+    /// A program of ours, built for debugging.
+    ///
+    /// Everything is built, not it alone: cargo would otherwise choose fewer features for the libraries
+    /// below it and compile them once more.
+    pub(crate) fn program(&self, name: &str) -> Outcome<PathBuf> {
+        let mut build = run::cargo(&["build", "--quiet", "--locked", "--workspace", "--all-targets"]);
+        run::check(&self.root, &mut build)?;
+        Ok(self.target.join("debug").join(name))
     }
 
     /// A file's text; none when it is not there or not text.

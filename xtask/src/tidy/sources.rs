@@ -21,7 +21,18 @@ const FILES: &[&str] = &[
 ];
 
 /// Files in the folder of sources that hold something else: what it is.
-const OTHERS: &[(&str, &str)] = &[];
+const OTHERS: &[(&str, &str)] = &[
+    ("file", "how a file that holds a token is read"),
+    (
+        "projected",
+        "files that a kubelet projects, for several platforms",
+    ),
+    ("platform", "the table of platforms that use a variable or a file"),
+    (
+        "generic",
+        "the specs a user names: env:, file:, stdin:, command:, issuer:",
+    ),
+];
 
 const FOLDER: &str = "crates/jeton/src/source/";
 
