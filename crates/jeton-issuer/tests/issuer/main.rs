@@ -1,0 +1,4 @@
+//! The issuer from outside: bytes on real connections.
+mod client;
+mod faults;
+mod provider;
