@@ -58,6 +58,8 @@ pub enum Failure {
     Framing,
     /// A header section, a run of interim answers or a body beyond the cap, or a coding nobody asked for.
     TooLarge,
+    /// A URL, a file or a setting that cannot be used; nothing was sent.
+    Config,
     /// A proxy wants authentication (407) or answered nonsense.
     Proxy,
     /// A status that is not a success.
@@ -119,7 +121,7 @@ impl Failure {
             Self::Framing | Self::Html | Self::TruncatedJson => (Protocol, 2),
             Self::EmptyBody => (Protocol, 3),
             Self::TooLarge | Self::Unexpected => (Protocol, 1),
-            Self::Proxy => (Config, 1),
+            Self::Proxy | Self::Config => (Config, 1),
             Self::JobPending => (Refused, 4),
             Self::OAuthRefused => (Refused, 1),
             Self::UnusableToken => (Token, 1),

@@ -1,13 +1,37 @@
 //! The rules of the wire, in one place: caps, deadlines, redirects, proxies, trust.
 //!
 //! One request is one connection: nothing is pooled, so that no stale connection, no leftover bytes and no other
-//! request's answer can reach this one, and HTTP/1.1 is all that is offered. The trust store is read when the first
-//! `https` request is sent, not before.
+//! request's answer can reach this one. HTTP/1.1 is all that is offered (ALPN `http/1.1`): a command sends two or
+//! three requests in its life and gains nothing from multiplexing, and the failures of HTTP/2 that need a second
+//! protocol to get over them (`HTTP_1_1_REQUIRED`, a cancelled stream, a connection that goes away under many
+//! requests) cannot happen. The trust store is read when the first `https` request is sent, not before. No
+//! compression is asked for, so that a body's size is what it is.
+//!
+//! | child | holds |
+//! |---|---|
+//! | `target` | which URLs and addresses may be asked |
+//! | `connect` | names, addresses, proxies' tunnels, TLS: from a URL to a stream of bytes |
+//! | `exchange` | one request and its answer on that stream, with every cap and timer |
+//! | `proxy` | which proxy the environment names for a host |
+//! | `trust` | which authorities are trusted |
+//! | `date` | `Date` and `Retry-After` |
+//! | `wire` | what a stalled or dripping connection did last |
+mod connect;
+mod date;
+mod exchange;
+mod proxy;
+mod target;
+mod trust;
+mod wire;
+
+pub use target::{checked_metadata_url, checked_url, is_local};
+
 use crate::{Clock, Env};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
 use jeton_core::{Failure, Moment, RetryPolicy, Secret, UnixTime};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
@@ -19,11 +43,17 @@ pub const DISCOVERY_BODY_CAP: usize = 128 * 1024;
 /// The largest key set that is read, in bytes.
 pub const JWKS_BODY_CAP: usize = 1024 * 1024;
 
+/// How often a request without a credential may be sent on to another place of the same origin.
+const MOST_REDIRECTS: usize = 3;
+/// What we call ourselves.
+const USER_AGENT: &str = concat!("jeton/", env!("CARGO_PKG_VERSION"));
+
 /// The client. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Http {
     env: Env,
     clock: Clock,
+    trust: Arc<trust::Trust>,
 }
 
 /// Where a request goes through.
@@ -36,6 +66,19 @@ pub enum Route {
     Direct,
     /// Over this unix socket; the URL's host is only what the `Host` field says.
     Unix(PathBuf),
+}
+
+/// Which addresses a request may reach. A URL that came out of somebody's document (`jwks_uri`) must not make this
+/// machine ask its own neighbours (RFC 9700, the metadata addresses of clouds).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Guard {
+    /// Any: the URL is the user's own or the platform's.
+    #[default]
+    Off,
+    /// Public ones over `https` only.
+    Public,
+    /// Public ones over `https`, and loopback: what a document of an issuer on loopback may point at.
+    PublicOrLoopback,
 }
 
 /// A request.
@@ -59,6 +102,10 @@ pub struct Request {
     pub repeatable: bool,
     /// A shorter time for the connection than the policy's, for link-local metadata servers.
     pub connect_timeout: Option<Duration>,
+    /// Which addresses it may reach; checked before and after the name is resolved.
+    pub guard: Guard,
+    /// Whether it may go in clear text to a host that is neither loopback nor link-local, because the platform has it so.
+    pub clear_text: bool,
 }
 
 impl Request {
@@ -75,7 +122,21 @@ impl Request {
             route: Route::Auto,
             repeatable: true,
             connect_timeout: None,
+            guard: Guard::Off,
+            clear_text: false,
         }
+    }
+
+    /// The same request for a URL that a document of `issuer` named: any address when it is the issuer's own host,
+    /// else public ones, and loopback only when the issuer itself is there.
+    #[must_use]
+    pub fn guarded_by(mut self, issuer: &Url) -> Self {
+        self.guard = match (self.url.host() == issuer.host(), target::is_loopback(issuer)) {
+            (true, _) => Guard::Off,
+            (false, true) => Guard::PublicOrLoopback,
+            (false, false) => Guard::Public,
+        };
+        self
     }
 
     /// `GET url`.
@@ -137,11 +198,13 @@ impl Request {
     /// The host and port as they are named in messages.
     #[must_use]
     pub fn place(&self) -> String {
-        match (self.url.host_str(), self.url.port()) {
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            (Some(host), None) => host.to_owned(),
-            (None, _) => self.url.scheme().to_owned(),
-        }
+        target::place(&self.url)
+    }
+
+    /// The secrets it carries, so that an answer that echoes them can be shown without them.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        let fields = self.headers.values().filter(|value| value.is_sensitive());
+        fields.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(' ')).collect()
     }
 }
 
@@ -162,6 +225,24 @@ pub struct Response {
     pub url: Url,
 }
 
+impl Response {
+    /// A header field's value, if it is there once and is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok();
+        if values.next().is_some() { None } else { value }
+    }
+
+    /// What `Retry-After` asks for (RFC 9110 section 10.2.3), measured by the answer's own `Date` where it has one.
+    /// A field that makes no sense is as good as absent.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let present = self.date.unwrap_or(self.received.wall);
+        date::retry_after(self.header("retry-after")?, present)
+    }
+}
+
 /// Why one attempt failed, with what a message needs to say.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -177,6 +258,8 @@ pub struct Fault {
     pub hint: Option<String>,
     /// The OAuth error code, where the answer had one.
     pub oauth: Option<String>,
+    /// Whether the deadline for everything passed in the middle of it.
+    pub(crate) overdue: bool,
 }
 
 impl Fault {
@@ -189,6 +272,7 @@ impl Fault {
             retry_after: None,
             hint: None,
             oauth: None,
+            overdue: false,
         }
     }
 
@@ -204,10 +288,21 @@ impl Http {
     /// A client that takes proxies and trust from `env`.
     #[must_use]
     pub fn new(env: Env, clock: Clock) -> Self {
-        Self { env, clock }
+        let trust = Arc::new(trust::Trust::new(env.clone(), None));
+        Self { env, clock, trust }
+    }
+
+    /// The same client, which also trusts the authorities in the PEM file at `path`. Wins over `JETON_CA_FILE`. A file
+    /// that cannot be read is an error of the first `https` request.
+    #[must_use]
+    pub fn with_ca_file(self, path: impl Into<PathBuf>) -> Self {
+        let trust = Arc::new(trust::Trust::new(self.env.clone(), Some(path.into())));
+        Self { trust, ..self }
     }
 
     /// Sends `request` once and reads the whole answer, whatever its status.
+    ///
+    /// Dropping the future closes the connection; nothing of it runs on.
     ///
     /// # Errors
     /// A [`Fault`] for everything that keeps a whole, well-framed answer from arriving in time.
@@ -217,10 +312,86 @@ impl Http {
         policy: &RetryPolicy,
         deadline: Option<Instant>,
     ) -> Result<Response, Fault> {
-        let _ = (&self.env, &self.clock, policy, deadline);
+        let progress = wire::Progress::default();
+        let work = self.follow(request, policy, &progress);
+        let Some(deadline) = deadline else {
+            return work.await;
+        };
+        tokio::time::timeout_at(deadline, work)
+            .await
+            .unwrap_or_else(|_| Err(progress.overdue()))
+    }
+
+    async fn follow(
+        &self,
+        request: &Request,
+        policy: &RetryPolicy,
+        progress: &wire::Progress,
+    ) -> Result<Response, Fault> {
+        let mut request = request.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            target::check(&request)?;
+            let response = self.once(&request, policy, progress).await?;
+            match redirect(&request, &response)? {
+                Some(url) => request.url = url,
+                None => return Ok(response),
+            }
+        }
         Err(Fault::new(
-            Failure::Connect,
-            format!("not wired yet: {}", request.place()),
+            Failure::Redirect,
+            format!("more than {MOST_REDIRECTS} redirects"),
         ))
+    }
+
+    async fn once(
+        &self,
+        request: &Request,
+        policy: &RetryPolicy,
+        progress: &wire::Progress,
+    ) -> Result<Response, Fault> {
+        let limits = exchange::Limits::new(policy, request.body_cap);
+        let plan = connect::Plan::new(&self.env, request)?;
+        let stream = connect::connect(&self.trust, &plan, policy, &limits, progress).await?;
+        let outgoing = exchange::outgoing(request, plan.absolute_form())?;
+        let answer = exchange::exchange(stream, outgoing, &limits, progress, &self.clock).await?;
+        if answer.status == 407 && plan.absolute_form().is_some() {
+            return Err(proxy::wants_authentication());
+        }
+        Ok(Response {
+            status: answer.status,
+            date: date::of(&answer.headers),
+            headers: answer.headers,
+            body: answer.body,
+            received: answer.received,
+            url: request.url.clone(),
+        })
+    }
+}
+
+/// Where the answer sends the request, if it does.
+fn redirect(request: &Request, response: &Response) -> Result<Option<Url>, Fault> {
+    let place = response.headers.get("location");
+    let (300..=399, Some(place)) = (response.status, place) else {
+        return Ok(None);
+    };
+    let to = place.to_str().ok().and_then(|text| response.url.join(text).ok());
+    let refuse = |why: &str| {
+        let shown = to.as_ref().map_or("nowhere".to_owned(), target::place);
+        let mut fault = Fault::new(
+            Failure::Redirect,
+            format!("status {}: a redirect to {shown} {why}", response.status),
+        );
+        fault.status = Some(response.status);
+        Err(fault)
+    };
+    if request.credential {
+        return refuse("is not followed, because the request carries a credential");
+    }
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return refuse("is not followed, because the request is no GET");
+    }
+    match &to {
+        Some(url) if url.origin() == response.url.origin() && target::is_plain(url) => Ok(to),
+        _ => refuse("is not followed, because it leaves the origin"),
     }
 }
