@@ -1,6 +1,11 @@
 //! The one loop that sends a request under the retry contract.
+pub use crate::answer::success;
+
+use crate::context::DEFAULT_TIMEOUT;
 use crate::http::{Fault, Request, Response};
 use crate::{Context, Error};
+use ::http::HeaderValue;
+use ::http::header::CACHE_CONTROL;
 use jeton_core::{Class, Failure, Step};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,49 +36,60 @@ impl Context {
         mut read: impl FnMut(&Response) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         let started = Instant::now();
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let request = make(attempt)?;
-            self.observer
-                .attempt(&request.place(), attempt, self.policy.max_attempts);
-            let answer = self.http.send(&request, &self.policy, self.deadline).await;
+        // Nobody waits for ever, also when nobody said how long.
+        let deadline = self.deadline.or_else(|| started.checked_add(DEFAULT_TIMEOUT));
+        let left = || deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let mut past_caches = false;
+        for attempt in 1.. {
+            let mut request = make(attempt)?;
+            if past_caches {
+                let no_cache = HeaderValue::from_static("no-cache");
+                request.headers.insert(CACHE_CONTROL, no_cache);
+            }
+            let place = request.place();
+            self.observer.attempt(&place, attempt, self.policy.max_attempts);
+            let answer = self.http.send(&request, &self.policy, deadline).await;
             let fault = match answer.and_then(|response| read(&response)) {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };
+            let elapsed = started.elapsed();
             let told = Told {
                 what,
-                place: &request.place(),
+                place: &place,
                 attempt,
-                elapsed: started.elapsed(),
+                elapsed,
             };
-            if self.left() == Some(Duration::ZERO) {
+            if fault.overdue {
                 return Err(told.error(Class::Timeout, &fault, None));
             }
-            let lost = !request.repeatable && is_lost(fault.failure);
+            let lost = !request.repeatable && is_lost(&fault);
             let failure = if lost { Failure::LostAnswer } else { fault.failure };
             match self
                 .policy
-                .next_step(attempt, failure, fault.retry_after, self.left(), random())
+                .next_step(attempt, failure, fault.retry_after, left(), random())
             {
                 Step::Retry(wait) => {
-                    self.observer.waiting(&request.place(), &fault.detail, wait);
+                    past_caches = failure == Failure::DyingToken;
+                    self.observer.waiting(&place, &fault.detail, wait);
                     tokio::time::sleep(wait).await;
                 }
                 Step::Stop(class) => return Err(told.error(class, &fault, None)),
                 Step::OutOfTime { class, wait } => return Err(told.error(class, &fault, Some(wait))),
             }
         }
+        Err(Error::new(Class::Other, format!("{what}: attempts without end")))
     }
 }
 
 /// Whether the other side may have acted although no answer came.
-const fn is_lost(failure: Failure) -> bool {
-    matches!(
+fn is_lost(fault: &Fault) -> bool {
+    let failure = fault.failure;
+    let may_be = matches!(
         failure,
         Failure::Cut | Failure::Stalled | Failure::Slow | Failure::Framing
-    )
+    );
+    may_be && !fault.unsent
 }
 
 /// A number in `[0, 1)` for jitter.
@@ -101,17 +117,16 @@ impl Told<'_> {
         } = self;
         let seconds = elapsed.as_secs_f64();
         let tried = match (class, attempt) {
-            (Class::Timeout, _) => format!("the deadline passed at attempt {attempt}"),
-            (_, 1) => "1 attempt".to_owned(),
-            (_, n) => format!("failed after retries, {n} attempts"),
+            (Class::Timeout, _) => format!("the deadline passed at attempt {attempt} after {seconds:.1} s"),
+            _ if fault.failure == Failure::Config => "nothing was sent".to_owned(),
+            (_, 1) => format!("1 attempt in {seconds:.1} s"),
+            (_, n) => format!("failed after retries, {n} attempts in {seconds:.1} s"),
         };
-        let mut message = format!("{what}: {place}: {} ({tried} in {seconds:.1} s)", fault.detail);
-        if let Some(wait) = wait {
-            message.push_str(&format!(
-                "; the next attempt would be in {:.0} s, past the deadline",
-                wait.as_secs_f64()
-            ));
-        }
+        let message = format!(
+            "{what}: {place}: {} ({tried}{})",
+            fault.detail,
+            told_wait(fault, wait)
+        );
         let mut error = Error::new(class, message);
         if let Some(hint) = &fault.hint {
             error = error.with_hint(hint);
@@ -129,18 +144,15 @@ impl Told<'_> {
     }
 }
 
-/// Passes a 200 on and makes a fault of everything else.
-///
-/// # Errors
-/// [`Failure::Status`] and its kin.
-pub fn success(response: &Response) -> Result<(), Fault> {
-    if response.status == 200 {
-        return Ok(());
+/// What is said when the next attempt would come too late.
+fn told_wait(fault: &Fault, wait: Option<Duration>) -> String {
+    let Some(wait) = wait else { return String::new() };
+    let span = match wait {
+        Duration::MAX => "longer than anybody waits".to_owned(),
+        wait => format!("{:.1} s", wait.as_secs_f64()),
+    };
+    match fault.retry_after {
+        Some(_) => format!("; it asked to wait {span}, which passes the deadline"),
+        None => format!("; the next wait, {span}, passes the deadline"),
     }
-    let mut fault = Fault::new(
-        Failure::Status(response.status),
-        format!("status {}", response.status),
-    );
-    fault.status = Some(response.status);
-    Err(fault)
 }

@@ -26,10 +26,11 @@ mod wire;
 
 pub use target::{checked_metadata_url, checked_url, is_local};
 
-use crate::{Clock, Env};
+use crate::{Clock, Env, Error};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use bytes::Bytes;
-use jeton_core::{Failure, Moment, RetryPolicy, Secret, UnixTime};
+use jeton_core::{Failure, Moment, RetryPolicy, Secret, UnixTime, redact};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,21 @@ pub const JWKS_BODY_CAP: usize = 1024 * 1024;
 
 /// How often a request without a credential may be sent on to another place of the same origin.
 const MOST_REDIRECTS: usize = 3;
+/// The form of grants (RFC 6749 appendix B).
+const FORM: &str = "application/x-www-form-urlencoded";
+/// The fields of grants that are secret (RFC 6749, 7009, 7521, 7636, 8628, 8693).
+const SECRET_FORM_FIELDS: [&str; 10] = [
+    "client_secret",
+    "client_assertion",
+    "assertion",
+    "refresh_token",
+    "code",
+    "code_verifier",
+    "device_code",
+    "subject_token",
+    "password",
+    "token",
+];
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("jeton/", env!("CARGO_PKG_VERSION"));
 
@@ -82,7 +98,7 @@ pub enum Guard {
 }
 
 /// A request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: Method,
@@ -154,7 +170,7 @@ impl Request {
         let mut request = Self::new(Method::POST, url);
         request.credential = true;
         request.body = Some(Bytes::from(body));
-        request.header("content-type", "application/x-www-form-urlencoded")
+        request.header("content-type", FORM)
     }
 
     /// `POST url` with a JSON body.
@@ -202,14 +218,33 @@ impl Request {
     }
 
     /// The secrets it carries, so that an answer that echoes them can be shown without them.
-    pub(crate) fn secrets(&self) -> Vec<&str> {
+    fn secrets(&self) -> Vec<Secret> {
         let fields = self.headers.values().filter(|value| value.is_sensitive());
-        fields.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(' ')).collect()
+        let fields = fields
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(' '));
+        let form = self.headers.get("content-type").is_some_and(|kind| kind == FORM);
+        let body = self.body.as_deref().filter(|_| form).unwrap_or_default();
+        let pairs = url::form_urlencoded::parse(body);
+        let pairs = pairs.filter(|(name, _)| SECRET_FORM_FIELDS.contains(&&**name));
+        fields
+            .map(Secret::new)
+            .chain(pairs.map(|(_, value)| Secret::new(value)))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither query, fields nor body: each may hold a credential.
+        let mut shown = f.debug_struct("Request");
+        shown.field("method", &self.method).field("place", &self.place());
+        shown.finish_non_exhaustive()
     }
 }
 
 /// A whole answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Response {
     /// The status code.
     pub status: u16,
@@ -223,6 +258,8 @@ pub struct Response {
     pub received: Moment,
     /// Where it came from, after redirects.
     pub url: Url,
+    /// The secrets of the request, which an answer may echo.
+    pub(crate) secrets: Vec<Secret>,
 }
 
 impl Response {
@@ -240,6 +277,32 @@ impl Response {
     pub fn retry_after(&self) -> Option<Duration> {
         let present = self.date.unwrap_or(self.received.wall);
         date::retry_after(self.header("retry-after")?, present)
+    }
+
+    /// A fault of this answer: with its status, and with what it asks to wait.
+    pub fn fault(&self, failure: Failure, detail: impl Into<String>) -> Fault {
+        let mut fault = Fault::new(failure, detail);
+        fault.status = Some(self.status);
+        fault.retry_after = self.retry_after();
+        fault
+    }
+
+    /// A text out of this answer, fit to show: escaped, capped, and without the secrets of the request.
+    #[must_use]
+    pub fn foreign(&self, text: &str) -> String {
+        let known: Vec<&str> = self.secrets.iter().map(Secret::reveal).collect();
+        redact::foreign(text, &known)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Neither fields nor body: both may hold a token.
+        let mut shown = f.debug_struct("Response");
+        shown
+            .field("status", &self.status)
+            .field("body_len", &self.body.len());
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -260,6 +323,8 @@ pub struct Fault {
     pub oauth: Option<String>,
     /// Whether the deadline for everything passed in the middle of it.
     pub(crate) overdue: bool,
+    /// Whether it happened before the request was sent, so that nobody can have acted on it.
+    pub(crate) unsent: bool,
 }
 
 impl Fault {
@@ -273,6 +338,7 @@ impl Fault {
             hint: None,
             oauth: None,
             overdue: false,
+            unsent: false,
         }
     }
 
@@ -281,6 +347,16 @@ impl Fault {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// The error of a single try that was no request: a text from a variable or a file that is no token.
+    #[must_use]
+    pub fn into_error(self, what: &str) -> Error {
+        let error = Error::new(self.failure.verdict().class, format!("{what}: {}", self.detail));
+        match self.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 }
 
@@ -364,6 +440,7 @@ impl Http {
             body: answer.body,
             received: answer.received,
             url: request.url.clone(),
+            secrets: request.secrets(),
         })
     }
 }

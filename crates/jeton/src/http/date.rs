@@ -84,7 +84,11 @@ mod tests {
             ("5, 5", None),
         ];
         for (text, wait) in rows {
-            assert_eq!(retry_after(text, UnixTime::from_seconds(EXAMPLE)), wait, "{text:?}");
+            assert_eq!(
+                retry_after(text, UnixTime::from_seconds(EXAMPLE)),
+                wait,
+                "{text:?}"
+            );
         }
     }
 }

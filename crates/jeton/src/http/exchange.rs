@@ -83,7 +83,11 @@ pub(super) fn outgoing(request: &Request, absolute_form: Option<&Proxy>) -> Resu
     } else {
         origin_form
     };
-    let mut outgoing = built(request.method.clone(), &line, request.body.clone().unwrap_or_default())?;
+    let mut outgoing = built(
+        request.method.clone(),
+        &line,
+        request.body.clone().unwrap_or_default(),
+    )?;
     let headers = outgoing.headers_mut();
     headers.clone_from(&request.headers);
     set_default(headers, HOST, &authority(url, false));
@@ -112,7 +116,11 @@ fn set_default(headers: &mut HeaderMap, name: ::http::HeaderName, value: &str) {
 
 /// `host[:port]`, with the scheme's own port only where a tunnel needs it.
 fn authority(url: &Url, always_port: bool) -> String {
-    let port = url.port().or(if always_port { url.port_or_known_default() } else { None });
+    let port = url.port().or(if always_port {
+        url.port_or_known_default()
+    } else {
+        None
+    });
     let host = url.host_str().unwrap_or_default();
     port.map_or(host.to_owned(), |port| format!("{host}:{port}"))
 }
@@ -303,9 +311,14 @@ pub(super) async fn tunnel(
     let interim = count_interim(&mut outgoing);
     let (mut sender, connection) = shake(stream).await?;
     let talk = async {
-        let answer = sender.send_request(outgoing).await.map_err(|error| classify(&error))?;
+        let answer = sender
+            .send_request(outgoing)
+            .await
+            .map_err(|error| classify(&error))?;
         match answer.status() {
-            status if status.is_success() => hyper::upgrade::on(answer).await.map_err(|error| classify(&error)),
+            status if status.is_success() => {
+                hyper::upgrade::on(answer).await.map_err(|error| classify(&error))
+            }
             status => Err(proxy::refused(status, &target::place(&proxy.url))),
         }
     };

@@ -38,11 +38,20 @@ pub(super) fn of(env: &Env, url: &Url) -> Result<Option<Proxy>, Fault> {
 
 fn read(variable: &str, value: &str) -> Result<Proxy, Fault> {
     let refuse = |why: &str| {
-        Fault::new(Failure::Proxy, format!("the proxy in {variable} cannot be used: {why}"))
-            .with_hint(format!("set {variable} to http://HOST:PORT or https://HOST:PORT, or unset it"))
+        Fault::new(
+            Failure::Proxy,
+            format!("the proxy in {variable} cannot be used: {why}"),
+        )
+        .with_hint(format!(
+            "set {variable} to http://HOST:PORT or https://HOST:PORT, or unset it"
+        ))
     };
     let text = value.trim();
-    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let text = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
     let mut url = Url::parse(&text).map_err(|_| refuse("it is no URL"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(refuse("only http and https proxies are spoken to"));
@@ -67,8 +76,13 @@ fn basic(url: &Url) -> Result<Option<HeaderValue>, ()> {
 }
 
 fn is_excepted(env: &Env, url: &Url) -> bool {
-    let list = EXCEPTIONS.iter().find_map(|name| env.get(name)).unwrap_or_default();
-    list.split([',', ' ']).map(str::trim).any(|entry| matches(entry, url))
+    let list = EXCEPTIONS
+        .iter()
+        .find_map(|name| env.get(name))
+        .unwrap_or_default();
+    list.split([',', ' '])
+        .map(str::trim)
+        .any(|entry| matches(entry, url))
 }
 
 /// Whether one entry of `NO_PROXY` means the host of `url`: `*`, an address, a block of addresses, or a name that
@@ -97,7 +111,10 @@ fn matches(entry: &str, url: &Url) -> bool {
 }
 
 fn matches_name(entry: &str, name: &str) -> bool {
-    let entry = entry.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase();
+    let entry = entry
+        .trim_start_matches('*')
+        .trim_start_matches('.')
+        .to_ascii_lowercase();
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     name.strip_suffix(&entry)
         .is_some_and(|rest| !entry.is_empty() && (rest.is_empty() || rest.ends_with('.')))

@@ -18,7 +18,12 @@ const AZURE_WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 /// # Errors
 /// [`Class::Config`], before anything is sent.
 pub fn checked_url(text: &str, what: &str) -> Result<Url, Error> {
-    checked(text, what, is_loopback, "it must be https, or http to this machine")
+    checked(
+        text,
+        what,
+        is_loopback,
+        "it must be https, or http to this machine",
+    )
 }
 
 /// The same for a metadata server, which platforms have on link-local addresses in clear text.
@@ -26,11 +31,21 @@ pub fn checked_url(text: &str, what: &str) -> Result<Url, Error> {
 /// # Errors
 /// [`Class::Config`], before anything is sent.
 pub fn checked_metadata_url(text: &str, what: &str) -> Result<Url, Error> {
-    checked(text, what, is_local, "it must be https, or http to this machine or a link-local address")
+    checked(
+        text,
+        what,
+        is_local,
+        "it must be https, or http to this machine or a link-local address",
+    )
 }
 
 fn checked(text: &str, what: &str, may_be_clear: fn(&Url) -> bool, rule: &str) -> Result<Url, Error> {
-    let refuse = |why: &str| Err(Error::new(Class::Config, format!("{what} is no URL that can be asked: {why}")));
+    let refuse = |why: &str| {
+        Err(Error::new(
+            Class::Config,
+            format!("{what} is no URL that can be asked: {why}"),
+        ))
+    };
     // The URL parser drops line breaks and tabs in silence; two programs would then see two URLs.
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return refuse("it has white space or control characters in it");
@@ -125,7 +140,9 @@ fn check_guarded(guard: Guard, url: &Url) -> Result<(), Fault> {
     }
     match url.host() {
         _ if url.scheme() != "https" => Err(forbidden("it is not https")),
-        Some(Host::Domain(_)) if is_local(url) => Err(forbidden("it is a name of this machine or its neighbours")),
+        Some(Host::Domain(_)) if is_local(url) => {
+            Err(forbidden("it is a name of this machine or its neighbours"))
+        }
         Some(Host::Ipv4(address)) => check_address(guard, address.into()),
         Some(Host::Ipv6(address)) => check_address(guard, address.into()),
         _ => Ok(()),

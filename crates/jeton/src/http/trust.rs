@@ -27,7 +27,9 @@ pub(super) struct Trust {
 
 impl std::fmt::Debug for Trust {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Trust").field("ca_file", &self.ca_file).finish_non_exhaustive()
+        f.debug_struct("Trust")
+            .field("ca_file", &self.ca_file)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,13 +56,20 @@ impl Trust {
     fn load(&self) -> Result<Arc<ClientConfig>, Fault> {
         let mut roots = RootCertStore::empty();
         let (parsable, _) = roots.add_parsable_certificates(self.usual()?);
-        let extra = self.ca_file.as_deref().or_else(|| self.env.get(CA_FILE).map(Path::new));
+        let extra = self
+            .ca_file
+            .as_deref()
+            .or_else(|| self.env.get(CA_FILE).map(Path::new));
         let mut extra_parsable = 0;
         if let Some(path) = extra {
             let (added, _) = roots.add_parsable_certificates(file(path, "the CA file")?);
             extra_parsable = added;
             if added == 0 {
-                return Err(unusable("the CA file", path, "there is no certificate in it that can be trusted"));
+                return Err(unusable(
+                    "the CA file",
+                    path,
+                    "there is no certificate in it that can be trusted",
+                ));
             }
         }
         if parsable + extra_parsable == 0 {
@@ -84,8 +93,10 @@ impl Trust {
             certs.extend(rustls_native_certs::load_certs_from_paths(None, Some(&folder)).certs);
         }
         if certs.is_empty() {
-            return Err(Fault::new(Failure::Config, format!("{SSL_CERT_DIR} holds no certificate"))
-                .with_hint("unset it to use the platform's trust store"));
+            return Err(
+                Fault::new(Failure::Config, format!("{SSL_CERT_DIR} holds no certificate"))
+                    .with_hint("unset it to use the platform's trust store"),
+            );
         }
         Ok(certs)
     }
@@ -113,7 +124,11 @@ fn unusable(what: &str, path: &Path, why: &str) -> Fault {
 }
 
 fn nothing_to_trust() -> Fault {
-    Fault::new(Failure::Config, "this machine has no trust store, so that no certificate can be checked").with_hint(
+    Fault::new(
+        Failure::Config,
+        "this machine has no trust store, so that no certificate can be checked",
+    )
+    .with_hint(
         "install the CA certificates (ca-certificates), or name a file with --ca-file or JETON_CA_FILE",
     )
 }
@@ -121,7 +136,8 @@ fn nothing_to_trust() -> Fault {
 fn configure(roots: RootCertStore) -> Result<Arc<ClientConfig>, Fault> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = versions.map_err(|error| Fault::new(Failure::Config, format!("TLS cannot be set up: {error}")))?;
+    let builder =
+        versions.map_err(|error| Fault::new(Failure::Config, format!("TLS cannot be set up: {error}")))?;
     let mut config = builder.with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
@@ -139,10 +155,7 @@ fn server_name(url: &Url) -> Option<ServerName<'static>> {
 fn classify(error: &io::Error) -> Fault {
     use rustls::Error;
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        None => Fault::new(
-            Failure::TlsCut,
-            "the connection was cut during the TLS handshake",
-        ),
+        None => Fault::new(Failure::TlsCut, "the connection was cut during the TLS handshake"),
         Some(Error::InvalidCertificate(why)) => certificate(why),
         Some(Error::NoCertificatesPresented) => Fault::new(Failure::Certificate, "it showed no certificate"),
         Some(Error::AlertReceived(alert)) => Fault::new(
@@ -152,7 +165,10 @@ fn classify(error: &io::Error) -> Fault {
         Some(Error::InvalidMessage(_)) => Fault::new(Failure::TlsAlert, "it does not speak TLS on this port"),
         Some(other) => Fault::new(
             Failure::TlsAlert,
-            format!("the TLS handshake failed: {}", redact::foreign(&other.to_string(), &[])),
+            format!(
+                "the TLS handshake failed: {}",
+                redact::foreign(&other.to_string(), &[])
+            ),
         ),
     }
 }
@@ -177,7 +193,10 @@ fn certificate(why: &CertificateError) -> Fault {
             "if the authority is your own, name its certificate with --ca-file or JETON_CA_FILE",
         ),
         other => (
-            format!("its certificate is not valid: {}", redact::foreign(&other.to_string(), &[])),
+            format!(
+                "its certificate is not valid: {}",
+                redact::foreign(&other.to_string(), &[])
+            ),
             "the server's owner must replace the certificate",
         ),
     };

@@ -84,7 +84,9 @@ impl Progress {
         } else {
             "timed out"
         };
-        Fault::new(failure, format!("waited for {}: {manner}", phase.waiting_for()))
+        let mut fault = Fault::new(failure, format!("waited for {}: {manner}", phase.waiting_for()));
+        fault.unsent = !matches!(phase, Phase::Head | Phase::Body);
+        fault
     }
 
     /// The fault of an attempt in the middle of which the deadline for everything passed.
@@ -128,11 +130,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.inner).poll_write(cx, bytes)
     }
 
