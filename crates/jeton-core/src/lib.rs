@@ -17,6 +17,8 @@
 //! | [`jose`], [`jwk`] | which headers, algorithms and keys there are for us |
 //! | [`signing`] | how a token is signed |
 //! | [`oauth`] | what an OAuth endpoint answered, and when to poll again |
+//! | [`verify`] | whether a token is what it says, and for us |
+//! | [`pattern`] | which claim values are covered by a pattern |
 //! | [`rejection`] | why a token was not accepted |
 #![no_std]
 extern crate alloc;
@@ -31,6 +33,7 @@ pub mod jose;
 pub mod json;
 pub mod jwk;
 pub mod oauth;
+pub mod pattern;
 pub mod redact;
 pub mod rejection;
 pub mod request;
@@ -39,6 +42,7 @@ pub mod secret;
 pub mod signing;
 pub mod time;
 pub mod token;
+pub mod verify;
 
 pub use audience::Audience;
 pub use claims::Claims;
@@ -48,6 +52,7 @@ pub use issuer::Issuer;
 pub use jose::{Algorithm, AlgorithmSet};
 pub use json::{Json, JsonError};
 pub use jwk::KeySet;
+pub use pattern::Pattern;
 pub use rejection::Rejection;
 pub use request::TokenRequest;
 pub use retry::{Class, Failure, RetryPolicy, Step};
@@ -55,3 +60,4 @@ pub use secret::Secret;
 pub use signing::SigningKey;
 pub use time::{Moment, UnixTime};
 pub use token::Token;
+pub use verify::{Expectations, Verified};

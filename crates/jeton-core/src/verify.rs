@@ -1,0 +1,154 @@
+//! Verification: a token, keys, expectations and a moment go in, proved claims or one rejection come out.
+//!
+//! | step | may say |
+//! |---|---|
+//! | size, before anything is copied | `too-large` |
+//! | structure and header | `malformed`, `encrypted`, `critical-header` |
+//! | algorithm: named by the header, allowed by the caller | `algorithm-none`, `algorithm-not-allowed` |
+//! | key: chosen by name, type, algorithm and use | `unknown-key`, `key-unusable` |
+//! | signature | `bad-signature` |
+//! | claims: type of the token, then `iss`, `aud`, the times, `sub`, the caller's patterns | the rest |
+//!
+//! Nothing of the claims is looked at before the signature fits: an expired token with a bad signature has a bad
+//! signature. Nothing in a token can cause a request.
+mod expectations;
+mod judge;
+
+pub use expectations::{DEFAULT_LEEWAY, Expectations};
+
+use crate::claims::Claims;
+use crate::decode::payload;
+use crate::jose::{Algorithm, AlgorithmSet, Compact, Header};
+use crate::jwk::KeySet;
+use crate::rejection::Rejection;
+use crate::time::UnixTime;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+use aws_lc_rs::digest;
+use core::ops::Deref;
+
+/// Something whose signature fits a key of the set it was checked against. Only this module makes one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified<T> {
+    value: T,
+    algorithm: Algorithm,
+    key: String,
+}
+
+impl<T> Verified<T> {
+    /// The algorithm of the signature.
+    pub const fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The thumbprint (RFC 7638) of the key that signed: when it leaves the issuer's set, nothing that was proved with
+    /// it may be believed any longer.
+    pub fn key_thumbprint(&self) -> &str {
+        &self.key
+    }
+
+    /// What was proved, taken out.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+/// Verifies `token`.
+///
+/// # Errors
+/// The first thing that is wrong, in the order of the table above.
+pub fn verify(
+    token: &str,
+    keys: &KeySet,
+    expect: &Expectations,
+    now: UnixTime,
+) -> Result<Verified<Claims>, Rejection> {
+    let opened = open(token, keys, expect.algorithms)?;
+    let claims = Claims::strict(payload(&opened.payload)?)?;
+    judge::header(&opened.header, expect)?;
+    judge::claims(&claims, expect, now)?;
+    Ok(opened.proved(claims))
+}
+
+/// Verifies a signature over a payload that is no claims set, and nothing else.
+///
+/// # Errors
+/// The first thing that is wrong: size, structure, header, algorithm, key, signature.
+pub fn verify_jws(
+    token: &str,
+    keys: &KeySet,
+    algorithms: AlgorithmSet,
+) -> Result<Verified<Vec<u8>>, Rejection> {
+    let mut opened = open(token, keys, algorithms)?;
+    let payload = core::mem::take(&mut opened.payload);
+    Ok(opened.proved(payload))
+}
+
+/// Everything that can be refused before there are keys: size, structure, header, algorithm. Whoever fetches keys
+/// asks this first, so that a hopeless token costs no request.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn screen(token: &str, algorithms: AlgorithmSet) -> Result<Header, Rejection> {
+    let compact = Compact::split(token)?;
+    let header = Header::parse(&compact.header()?)?;
+    (compact.payload()?, compact.signature()?);
+    allowed(&header, algorithms)?;
+    Ok(header)
+}
+
+/// SHA-256 of a token: the name under which a verified one may be remembered.
+#[must_use]
+pub fn token_digest(token: &str) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest.as_ref());
+    bytes
+}
+
+/// A token whose signature fits.
+struct Opened {
+    header: Header,
+    payload: Vec<u8>,
+    key: String,
+}
+
+impl Opened {
+    fn proved<T>(self, value: T) -> Verified<T> {
+        Verified {
+            value,
+            algorithm: self.header.algorithm,
+            key: self.key,
+        }
+    }
+}
+
+fn open(token: &str, keys: &KeySet, algorithms: AlgorithmSet) -> Result<Opened, Rejection> {
+    let compact = Compact::split(token)?;
+    let header = Header::parse(&compact.header()?)?;
+    let (payload, signature) = (compact.payload()?, compact.signature()?);
+    allowed(&header, algorithms)?;
+    let candidates = keys.candidates(&header)?;
+    let signed = compact.signing_input.as_bytes();
+    let key = candidates
+        .into_iter()
+        .find(|key| key.checks(header.algorithm, signed, &signature));
+    let key = key.ok_or(Rejection::BadSignature)?.thumbprint().to_owned();
+    Ok(Opened { header, payload, key })
+}
+
+fn allowed(header: &Header, algorithms: AlgorithmSet) -> Result<(), Rejection> {
+    if algorithms.has(header.algorithm) {
+        return Ok(());
+    }
+    Err(Rejection::AlgorithmNotAllowed(header.algorithm.name().to_owned()))
+}
