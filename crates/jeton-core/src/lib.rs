@@ -19,6 +19,7 @@
 //! | [`oauth`] | what an OAuth endpoint answered, and when to poll again |
 //! | [`verify`] | whether a token is what it says, and for us |
 //! | [`pattern`] | which claim values are covered by a pattern |
+//! | [`trust`] | who may exchange a token for what, and what is wrong with a policy |
 //! | [`rejection`] | why a token was not accepted |
 #![no_std]
 extern crate alloc;
@@ -42,6 +43,7 @@ pub mod secret;
 pub mod signing;
 pub mod time;
 pub mod token;
+pub mod trust;
 pub mod verify;
 
 pub use audience::Audience;
