@@ -8,7 +8,13 @@ use futures_util::future::BoxFuture;
 use jeton_core::{Class, Token, TokenRequest};
 use std::sync::Arc;
 
+pub mod aws;
+pub mod azure;
 pub mod file;
+pub mod gcp;
+pub mod kubernetes;
+mod projected;
+pub mod spiffe;
 
 /// Every built-in source, in the order in which the ambient chain asks them: the caller's own token, a running
 /// agent, CI platforms, workload identities, clouds, and what any program may have left in a variable or a file.
@@ -19,7 +25,12 @@ pub fn ambient_order() -> Vec<Arc<dyn Source>> {
         // The caller's own, and a running agent.
         // CI platforms, github first.
         // Workload identities: spiffe, kubernetes, nomad.
+        Arc::new(spiffe::Spiffe),
+        Arc::new(kubernetes::Kubernetes::default()),
         // Clouds: fly, vercel, gcp, aws, azure. (fly and vercel first: their machines stand in other clouds.)
+        Arc::new(gcp::Gcp),
+        Arc::new(aws::Aws),
+        Arc::new(azure::Azure),
         // Variables and files that belong to no platform: systemd, wlcg, cosign.
     ]
 }
