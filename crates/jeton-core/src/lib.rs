@@ -13,7 +13,7 @@
 //! | [`retry`] | what to do after a failed attempt |
 //! | [`json`] | which bytes are one JSON value, with no member twice |
 //! | [`issuer`], [`audience`], [`claims`] | what a token says, in types that exist only in valid form |
-//! | [`decode`] | what can be read out of a token without proof |
+//! | [`mod@decode`] | what can be read out of a token without proof |
 //! | [`jose`], [`jwk`] | which headers, algorithms and keys there are for us |
 //! | [`signing`] | how a token is signed |
 //! | [`oauth`] | what an OAuth endpoint answered, and when to poll again |
