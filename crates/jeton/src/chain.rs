@@ -78,7 +78,8 @@ impl Chain {
                 Presence::Ready { fingerprint, .. } => {
                     if let Some(error) = broken {
                         let error: Error = error;
-                        cx.observer.warning(&format!("{error}; going on with {}", source.name()));
+                        cx.observer
+                            .warning(&format!("{error}; going on with {}", source.name()));
                     }
                     let source = Arc::clone(source);
                     return Ok(vec![Choice { source, fingerprint }]);
@@ -95,15 +96,20 @@ impl Chain {
         }
         match broken {
             Some(error) => Err(error),
-            None if self.named && !absent.is_empty() => Ok(absent.into_iter().map(Choice::unproven).collect()),
+            None if self.named && !absent.is_empty() => {
+                Ok(absent.into_iter().map(Choice::unproven).collect())
+            }
             None => Err(self.nothing_here()),
         }
     }
 
-    fn nothing_here(&self) -> Error {
+    pub(crate) fn nothing_here(&self) -> Error {
         let looked = self.sources.len();
-        Error::new(Class::NotFound, format!("no source of tokens is here ({looked} looked for)"))
-            .with_hint("`jeton explain` says what each one looked for; `--source` names one")
+        Error::new(
+            Class::NotFound,
+            format!("no source of tokens is here ({looked} looked for)"),
+        )
+        .with_hint("`jeton explain` says what each one looked for; `--source` names one")
     }
 }
 

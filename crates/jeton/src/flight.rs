@@ -9,11 +9,11 @@ use std::time::Duration;
 
 /// The wait after a call that failed for good, before another one is made: long enough that a loop of callers does
 /// not hammer a server that has just said no, short enough that nobody who mended something notices.
-pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait between two calls to a side that keeps failing.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest wait that is taken from `Retry-After` here: a mistaken header must not silence us for a day.
-pub const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(300);
+pub(crate) const LONGEST_ASKED_PAUSE: Duration = Duration::from_secs(300);
 
 /// A call that is under way, as those see it who wait for it.
 pub(crate) type Call<T> = Shared<BoxFuture<'static, Result<T, Error>>>;
@@ -51,23 +51,29 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     }
 
     /// The call that is under way, if it was made for at least `need`; otherwise the one that `make` makes.
-    /// The number beside it is what it was made for.
     pub(crate) fn join(
         &self,
         need: Duration,
         make: impl FnOnce() -> BoxFuture<'static, Result<T, Error>>,
-    ) -> (Duration, Call<T>) {
+    ) -> Call<T> {
         let mut state = self.state();
         if let Some((made_for, weak)) = &state.running
             && let Some(call) = weak.upgrade()
             && call.peek().is_none()
             && *made_for >= need
         {
-            return (*made_for, call);
+            return call;
         }
         let call = make().shared();
         state.running = call.downgrade().map(|weak| (need, weak));
-        (need, call)
+        call
+    }
+
+    /// Whether a call is under way.
+    pub(crate) fn is_running(&self) -> bool {
+        let state = self.state();
+        let call = state.running.as_ref().and_then(|(_, weak)| weak.upgrade());
+        call.is_some_and(|call| call.peek().is_none())
     }
 
     /// What the last call failed with, while the pause after it lasts.
@@ -83,7 +89,11 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         let doubled = state.pause.as_ref().map_or(FIRST_PAUSE, |last| {
             last.length.saturating_mul(2).min(LONGEST_PAUSE)
         });
-        let length = if error.is_transient() { doubled } else { FIRST_PAUSE };
+        let length = if error.is_transient() {
+            doubled
+        } else {
+            FIRST_PAUSE
+        };
         let asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED_PAUSE);
         state.pause = Some(Pause {
             error: error.clone(),

@@ -29,6 +29,7 @@ pub mod duration;
 pub mod env;
 pub mod error;
 pub mod fetch;
+mod flight;
 pub mod http;
 pub mod jeton;
 pub mod keys;

@@ -115,7 +115,13 @@ impl Disk {
     /// # Errors
     /// Why not, in words.
     #[cfg(test)]
-    pub(crate) fn write(&self, key: &Key, scope: &Scope<'_>, token: &Token, now: Moment) -> Result<(), String> {
+    pub(crate) fn write(
+        &self,
+        key: &Key,
+        scope: &Scope<'_>,
+        token: &Token,
+        now: Moment,
+    ) -> Result<(), String> {
         match Entry::of(scope, token).and_then(|entry| entry.seal()) {
             Some(sealed) => self.write_sealed(key, &Zeroizing::new(sealed), now),
             None => Ok(()),
@@ -175,7 +181,8 @@ impl Disk {
             .filter(|(_, entry)| entry.is_alive(now))
             .map(|(file, entry)| Listed::of(file, entry))
             .collect();
-        listed.sort_by(|a, b| (&a.profile, &a.source, &a.audience).cmp(&(&b.profile, &b.source, &b.audience)));
+        listed
+            .sort_by(|a, b| (&a.profile, &a.source, &a.audience).cmp(&(&b.profile, &b.source, &b.audience)));
         listed
     }
 
@@ -195,7 +202,10 @@ impl Disk {
         }
         if profile.is_none() {
             for name in names(&folder) {
-                if [DOCUMENT_ENDING, TEMPORARY_ENDING].iter().any(|end| name.ends_with(end)) {
+                if [DOCUMENT_ENDING, TEMPORARY_ENDING]
+                    .iter()
+                    .any(|end| name.ends_with(end))
+                {
                     folder.remove(&name);
                 }
             }
@@ -301,10 +311,15 @@ fn is_entry(name: &str) -> bool {
 
 /// Every token entry; `None` beside those that cannot be used.
 fn entries(folder: &Folder) -> impl Iterator<Item = (String, Option<Entry>)> {
-    names(folder).into_iter().filter(|name| is_entry(name)).map(|name| {
-        let entry = contents(folder, &name).ok().and_then(|bytes| Entry::unseal(&bytes));
-        (name, entry)
-    })
+    names(folder)
+        .into_iter()
+        .filter(|name| is_entry(name))
+        .map(|name| {
+            let entry = contents(folder, &name)
+                .ok()
+                .and_then(|bytes| Entry::unseal(&bytes));
+            (name, entry)
+        })
 }
 
 /// Removes what killed writers left behind, and what died long ago.
@@ -318,13 +333,19 @@ fn prune(folder: &Folder, now: Moment) {
         if age(folder, &name, now).is_none_or(|age| age < limit) {
             continue;
         }
-        let entry = || contents(folder, &name).ok().and_then(|bytes| Entry::unseal(&bytes));
+        let entry = || {
+            contents(folder, &name)
+                .ok()
+                .and_then(|bytes| Entry::unseal(&bytes))
+        };
         let still_alive = is_entry(&name) && entry().is_some_and(|entry| entry.is_alive(now));
         if !still_alive {
             folder.remove(&name);
         }
     }
-    remove_orphaned_leases(folder, |name| age(folder, name, now).is_some_and(|age| age > STALE_ENTRY));
+    remove_orphaned_leases(folder, |name| {
+        age(folder, name, now).is_some_and(|age| age > STALE_ENTRY)
+    });
 }
 
 fn age(folder: &Folder, name: &str, now: Moment) -> Option<Duration> {

@@ -138,10 +138,7 @@ impl Entry {
 
     /// Whether it was written for this scope.
     pub(crate) fn is_for(&self, scope: &Scope<'_>) -> bool {
-        self.profile == scope.profile
-            && self.source == scope.source
-            && self.asked == Asked::of(scope)
-            && scope.request.audience.iter().all(|a| self.audience.contains(a))
+        self.profile == scope.profile && self.source == scope.source && self.asked == Asked::of(scope)
     }
 
     /// The token, if it was written for `scope` and is what is wanted.

@@ -28,7 +28,11 @@ pub fn locate(env: &Env) -> Option<PathBuf> {
     if let Some(own) = env.get("JETON_CACHE_DIR") {
         return Some(PathBuf::from(own));
     }
-    if let Some(base) = env.get("XDG_CACHE_HOME").map(Path::new).filter(|p| p.is_absolute()) {
+    if let Some(base) = env
+        .get("XDG_CACHE_HOME")
+        .map(Path::new)
+        .filter(|p| p.is_absolute())
+    {
         return Some(base.join(NAME));
     }
     let home = env.home().filter(|home| is_own(home))?;
@@ -124,8 +128,7 @@ impl Folder {
 
     /// Opens a file for a lease, or makes it; nothing to distrust about it.
     pub(crate) fn open_or_create(&self, name: &str) -> Result<File, Distrust> {
-        let flags =
-            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.0, name, flags, FILE_MODE)?;
         trusted(file.as_fd())?;
         Ok(File::from(file))
@@ -176,7 +179,9 @@ pub(crate) fn trusted(file: impl AsFd) -> Result<Stat, Distrust> {
 fn make_all(path: &Path) -> Result<(), Distrust> {
     match make_one(path) {
         Err(rustix::io::Errno::NOENT) => {
-            let parent = path.parent().ok_or_else(|| Distrust::Io(ErrorKind::NotFound.into()))?;
+            let parent = path
+                .parent()
+                .ok_or_else(|| Distrust::Io(ErrorKind::NotFound.into()))?;
             make_all(parent)?;
             Ok(make_one(path)?)
         }

@@ -147,8 +147,7 @@ impl Lease {
         };
         // Both clocks, so that the uptime of an earlier start of this machine is not taken for one of this start.
         let during = at.uptime >= started.uptime && at.uptime <= now.uptime;
-        let same_start =
-            at.wall.plus(SAME_START) >= started.wall && at.wall <= now.wall.plus(SAME_START);
+        let same_start = at.wall.plus(SAME_START) >= started.wall && at.wall <= now.wall.plus(SAME_START);
         (during && same_start).then(|| failed.into_error()).flatten()
     }
 

@@ -1,7 +1,7 @@
 //! Tokens in memory, read without a lock and without a shared count.
 use crate::flight::Flight;
-use arc_swap::{ArcSwap, ArcSwapOption};
-use jeton_core::{Moment, Token, TokenRequest};
+use arc_swap::ArcSwap;
+use jeton_core::{Moment, Secret, Token, TokenRequest, UnixTime};
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How many different requests one process keeps tokens for; the one that was used longest ago makes room.
-pub const MOST_SLOTS: usize = 1024;
+pub(crate) const MOST_SLOTS: usize = 1024;
 /// A slot that nobody used for this long is dropped when another one is made.
-pub const IDLE: Duration = Duration::from_secs(60 * 60);
+pub(crate) const IDLE: Duration = Duration::from_secs(60 * 60);
 
 /// A token in memory, and until when it may be given to whom.
 pub(crate) struct Kept {
@@ -48,6 +48,36 @@ impl Kept {
         })
     }
 
+    /// The place of a token that is not there: it serves nobody.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            token: Token {
+                value: Secret::new(""),
+                token_type: String::new(),
+                issuer: None,
+                subject: None,
+                audience: Vec::new(),
+                scopes: Vec::new(),
+                source: String::new(),
+                expires_at: None,
+                life: None,
+                cached: true,
+            },
+            ends: Duration::ZERO,
+            reusable_until: Duration::ZERO,
+            refresh_from: Duration::ZERO,
+            received: Moment {
+                wall: UnixTime::from_seconds(0),
+                uptime: Duration::ZERO,
+            },
+        }
+    }
+
+    /// Whether there is a token, alive or not.
+    pub(crate) fn is_token(&self) -> bool {
+        !self.token.value.is_empty()
+    }
+
     /// Whether it may be given at `uptime` to somebody who needs it for `need`.
     pub(crate) fn serves(&self, uptime: Duration, need: Duration) -> bool {
         uptime < self.reusable_until && uptime + need <= self.ends && uptime < self.ends
@@ -58,10 +88,10 @@ impl Kept {
 pub(crate) struct Slot {
     /// What it is for; the minimum validity is the caller's own and not part of it.
     pub(crate) request: TokenRequest,
-    pub(crate) kept: ArcSwapOption<Kept>,
+    pub(crate) kept: ArcSwap<Kept>,
     pub(crate) flight: Flight<Arc<Token>>,
     /// What the last fetch took, in milliseconds.
-    pub(crate) minting: AtomicU64,
+    minting: AtomicU64,
     /// Uptime of the last use, in seconds: coarse, so that readers seldom write to it.
     used: AtomicU64,
 }
@@ -70,7 +100,7 @@ impl Slot {
     fn new(request: TokenRequest, uptime: Duration) -> Self {
         Self {
             request,
-            kept: ArcSwapOption::empty(),
+            kept: ArcSwap::from_pointee(Kept::nothing()),
             flight: Flight::default(),
             minting: AtomicU64::new(0),
             used: AtomicU64::new(uptime.as_secs()),
@@ -88,6 +118,12 @@ impl Slot {
     /// What the last fetch took.
     pub(crate) fn minting(&self) -> Duration {
         Duration::from_millis(self.minting.load(Ordering::Relaxed))
+    }
+
+    /// Notes what a fetch took.
+    pub(crate) fn minted_in(&self, span: Duration) {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        self.minting.store(millis, Ordering::Relaxed);
     }
 
     fn is_for(&self, request: &TokenRequest) -> bool {
@@ -116,7 +152,10 @@ impl Memory {
     /// Looks at the slot for a request, if there is one.
     pub(crate) fn peek<T>(&self, request: &TokenRequest, look: impl FnOnce(&Arc<Slot>) -> T) -> Option<T> {
         let slots = self.slots.load();
-        let slot = slots.get(&self.hash(request))?.iter().find(|s| s.is_for(request))?;
+        let slot = slots
+            .get(&self.hash(request))?
+            .iter()
+            .find(|s| s.is_for(request))?;
         Some(look(slot))
     }
 
@@ -133,7 +172,10 @@ impl Memory {
         let slot = Arc::new(Slot::new(request.clone(), uptime));
         let mut slots = Slots::clone(&self.slots.load());
         make_room(&mut slots, uptime);
-        slots.entry(self.hash(request)).or_default().push(Arc::clone(&slot));
+        slots
+            .entry(self.hash(request))
+            .or_default()
+            .push(Arc::clone(&slot));
         self.slots.store(Arc::new(slots));
         slot
     }
@@ -158,7 +200,11 @@ fn make_room(slots: &mut Slots, uptime: Duration) {
         !list.is_empty()
     });
     while slots.values().map(Vec::len).sum::<usize>() >= MOST_SLOTS {
-        let Some(oldest) = slots.iter().min_by_key(|(_, list)| list.iter().map(used).min()).map(|(h, _)| *h) else {
+        let Some(oldest) = slots
+            .iter()
+            .min_by_key(|(_, list)| list.iter().map(used).min())
+            .map(|(h, _)| *h)
+        else {
             return;
         };
         slots.remove(&oldest);

@@ -83,7 +83,12 @@ impl Chain {
         for source in &self.sources {
             let started = cx.clock.now();
             let row = if self.is_disabled(source.as_ref()) {
-                Row::new(source.name(), Status::Skipped, "disabled by the configuration", None)
+                Row::new(
+                    source.name(),
+                    Status::Skipped,
+                    "disabled by the configuration",
+                    None,
+                )
             } else {
                 self.look(&mut report, source.as_ref(), cx, request)
             };
@@ -104,7 +109,10 @@ impl Chain {
                 let earlier = earlier.unwrap_or_default();
                 let reason = format!("{earlier} comes first ({reason})");
                 let shadowed = true;
-                Row { shadowed, ..Row::new(name, Status::Skipped, reason, None) }
+                Row {
+                    shadowed,
+                    ..Row::new(name, Status::Skipped, reason, None)
+                }
             }
             Presence::Ready { reason, .. } if report.broken && !self.named => {
                 let reason = format!("a broken source ends the chain ({reason})");
@@ -150,7 +158,9 @@ impl Report {
         if named && self.chosen.is_some() && self.broken {
             self.broken = false;
             let passed = self.rows.iter().filter(|r| r.status == Status::Broken);
-            let passed: Vec<_> = passed.map(|r| format!("{} is broken and passed over", r.source)).collect();
+            let passed: Vec<_> = passed
+                .map(|r| format!("{} is broken and passed over", r.source))
+                .collect();
             self.warnings.extend(passed);
         }
     }
@@ -178,7 +188,11 @@ impl Report {
 
     /// Says when the machine's identity is about to be used where a workload has, or should have, its own.
     fn warn_of_shadows(&mut self, cx: &Context) {
-        let Some(chosen) = self.chosen.clone().filter(|c| HOST_IDENTITIES.contains(&c.as_str())) else {
+        let Some(chosen) = self
+            .chosen
+            .clone()
+            .filter(|c| HOST_IDENTITIES.contains(&c.as_str()))
+        else {
             return;
         };
         let workload = self.rows.iter().find(|row| {
