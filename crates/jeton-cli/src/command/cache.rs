@@ -71,7 +71,9 @@ fn disk(session: &Session) -> Option<Disk> {
 }
 
 fn list(session: &Session, json: bool) -> Result<Exit, Failure> {
-    let listed = disk(session).map(|disk| disk.list()).unwrap_or_default();
+    let listed = disk(session)
+        .map(|disk| disk.list(session.clock.now()))
+        .unwrap_or_default();
     if json {
         session
             .output
