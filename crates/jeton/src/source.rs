@@ -3,18 +3,27 @@
 //! A source answers two questions: *are you here?* ([`Source::presence`], from the environment and files alone, no
 //! network, no command) and *give me a token* ([`Source::fetch`], under the context's deadline and retry contract).
 use crate::cache::Particulars;
-use crate::{Context, Error, spelling};
+use crate::config::nearest::nearest;
+use crate::{Context, Error};
 use futures_util::future::BoxFuture;
 use jeton_core::{Class, Token, TokenRequest};
 use std::sync::Arc;
 
-pub mod aws;
-pub mod azure;
+pub mod agent;
+pub mod audience;
+pub mod azure_pipelines;
+pub mod buildkite;
+pub mod candidate;
+pub mod circleci;
+pub mod codefresh;
+pub mod command;
 pub mod file;
-pub mod gcp;
-pub mod kubernetes;
-mod projected;
-pub mod spiffe;
+pub mod fly;
+pub mod github;
+pub mod gitlab;
+pub mod spec;
+pub mod variable;
+pub mod vercel;
 
 /// Every built-in source, in the order in which the ambient chain asks them: the caller's own token, a running
 /// agent, CI platforms, workload identities, clouds, and what any program may have left in a variable or a file.
@@ -23,15 +32,31 @@ pub mod spiffe;
 pub fn ambient_order() -> Vec<Arc<dyn Source>> {
     vec![
         // The caller's own, and a running agent.
-        // CI platforms, github first.
-        // Workload identities: spiffe, kubernetes, nomad.
-        Arc::new(spiffe::Spiffe),
-        Arc::new(kubernetes::Kubernetes::default()),
-        // Clouds: fly, vercel, gcp, aws, azure. (fly and vercel first: their machines stand in other clouds.)
-        Arc::new(gcp::Gcp),
-        Arc::new(aws::Aws),
-        Arc::new(azure::Azure),
-        // Variables and files that belong to no platform: systemd, wlcg, cosign.
+        Arc::new(&variable::JETON_TOKEN),
+        Arc::new(agent::Agent::ambient()),
+        // CI platforms.
+        Arc::new(github::Github),
+        Arc::new(gitlab::Gitlab),
+        Arc::new(buildkite::Buildkite),
+        Arc::new(circleci::CircleCi),
+        Arc::new(&variable::BITBUCKET),
+        Arc::new(azure_pipelines::AzurePipelines),
+        Arc::new(codefresh::Codefresh),
+        Arc::new(&variable::TERRAFORM_CLOUD),
+        Arc::new(&variable::SPACELIFT),
+        Arc::new(&variable::SEMAPHORE),
+        Arc::new(&variable::BITRISE),
+        Arc::new(&variable::CIRRUS),
+        // Workload identities: spiffe, kubernetes, then
+        Arc::new(&variable::NOMAD),
+        // Clouds; the first two have their machines inside the others.
+        Arc::new(fly::Fly),
+        Arc::new(vercel::Vercel::new()),
+        // gcp, aws, azure.
+        // Variables and files that belong to no platform.
+        Arc::new(&variable::SYSTEMD),
+        Arc::new(&variable::WLCG),
+        Arc::new(&variable::COSIGN),
     ]
 }
 
@@ -47,12 +72,10 @@ pub fn named(name: &str) -> Result<Arc<dyn Source>, Error> {
     let names: Vec<&str> = sources.iter().map(|source| source.name()).collect();
     let shown = jeton_core::redact::foreign(name, &[]);
     let error = Error::new(Class::Config, format!("there is no source named `{shown}`"));
-    Err(
-        error.with_hint(match spelling::nearest(name, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("there are {}", names.join(", ")),
-        }),
-    )
+    Err(error.with_hint(match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", names.join(", ")),
+    }))
 }
 
 /// Something that can be asked for a token: what programs hold, whatever is behind it.
@@ -150,5 +173,14 @@ impl Presence {
             reason: reason.into(),
             hint: hint.into(),
         }
+    }
+
+    /// Here but unusable, as this error and its hint say.
+    #[must_use]
+    pub fn from_error(error: &Error) -> Self {
+        Self::broken(
+            error.to_string(),
+            error.hint().unwrap_or("set it to something that can be used"),
+        )
     }
 }
