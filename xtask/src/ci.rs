@@ -2,7 +2,7 @@
 
 use crate::run::{self, Tally};
 use crate::workspace::Workspace;
-use crate::{Outcome, deny, report, suite, tidy};
+use crate::{Outcome, deny, fuzz, report, suite, tidy};
 
 /// A check that a change must pass: its name and how it is run.
 type Check = (&'static str, fn(&Workspace) -> Outcome);
@@ -44,6 +44,7 @@ pub(crate) fn ci(workspace: &Workspace, _: &[String]) -> Outcome {
         tally.count(outcome.is_ok());
     }
     tally.add(suite::everything(workspace)?);
+    tally.add(fuzz::drive(workspace, fuzz::SMOKE, None)?);
     suite::finish(tally)
 }
 

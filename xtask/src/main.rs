@@ -6,6 +6,7 @@
 mod ci;
 mod deny;
 mod docs;
+mod fuzz;
 mod report;
 mod run;
 mod suite;
@@ -51,6 +52,16 @@ const RECIPES: &[Recipe] = &[
         name: "docs",
         about: "write the pages that are made from the program; --check compares",
         run: docs::docs,
+    },
+    Recipe {
+        name: "fuzz",
+        about: "every fuzz target for --seconds 5 each, on stable Rust; a name chooses one",
+        run: fuzz::fuzz,
+    },
+    Recipe {
+        name: "nightly",
+        about: "what takes longer: every fuzz target for 60 s, under libFuzzer where it is installed",
+        run: fuzz::nightly,
     },
 ];
 

@@ -23,8 +23,12 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Reads claims in which every registered claim that is there has its type.
-    pub(crate) fn strict(all: Json) -> Result<Self, Rejection> {
+    /// Reads claims in which every registered claim that is there has its type. Nothing proves them: this is how
+    /// recorded claims are replayed against a policy.
+    ///
+    /// # Errors
+    /// The first registered claim that has another type.
+    pub fn strict(all: Json) -> Result<Self, Rejection> {
         let (claims, faults) = Self::lenient(all)?;
         match faults.into_iter().next() {
             Some(fault) => Err(fault),

@@ -13,12 +13,13 @@
 //! | [`retry`] | what to do after a failed attempt |
 //! | [`json`] | which bytes are one JSON value, with no member twice |
 //! | [`issuer`], [`audience`], [`claims`] | what a token says, in types that exist only in valid form |
-//! | [`decode`] | what can be read out of a token without proof |
+//! | [`mod@decode`] | what can be read out of a token without proof |
 //! | [`jose`], [`jwk`] | which headers, algorithms and keys there are for us |
 //! | [`signing`] | how a token is signed |
 //! | [`oauth`] | what an OAuth endpoint answered, and when to poll again |
 //! | [`verify`] | whether a token is what it says, and for us |
 //! | [`pattern`] | which claim values are covered by a pattern |
+//! | [`trust`] | who may exchange a token for what, and what is wrong with a policy |
 //! | [`rejection`] | why a token was not accepted |
 #![no_std]
 extern crate alloc;
@@ -42,6 +43,7 @@ pub mod secret;
 pub mod signing;
 pub mod time;
 pub mod token;
+pub mod trust;
 pub mod verify;
 
 pub use audience::Audience;

@@ -20,6 +20,8 @@ pub(crate) struct Provider {
     pub(crate) url: String,
     /// What a platform's client must show.
     pub(crate) request_token: String,
+    /// The authority of its certificate.
+    pub(crate) ca_pem: Option<String>,
     pub(crate) record: Mutex<Vec<Recorded>>,
     pub(crate) connections: AtomicU64,
     pub(crate) faults: Mutex<Board>,
@@ -32,10 +34,11 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    pub(crate) fn new(options: Options, url: String) -> Result<Self, Error> {
+    pub(crate) fn new(options: Options, url: String, ca_pem: Option<String>) -> Result<Self, Error> {
         let request_token = options.request_token.clone();
         Ok(Self {
             url,
+            ca_pem,
             request_token: request_token.unwrap_or_else(|| unguessable("request-")),
             record: Mutex::default(),
             connections: AtomicU64::new(0),

@@ -6,7 +6,10 @@ use crate::answer::Answer;
 use crate::call::{Call, Form};
 use crate::desk::Desk;
 use crate::routes::Route;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use client::Caller;
+use serde_json::{Map, Value};
 
 pub(crate) const ROUTES: &[Route] = &[];
 
@@ -50,4 +53,11 @@ fn granted(desk: &Desk<'_>, call: &Call) -> Granted {
 fn required(form: &Form, name: &str) -> Result<String, Answer> {
     let missing = || Answer::oauth_error(400, "invalid_request", &format!("{name} is missing"));
     form.one(name).ok_or_else(missing)
+}
+
+/// The claims of a token, read and not proved; `None` when it is no JWT.
+pub(crate) fn unverified_claims(token: &str) -> Option<Map<String, Value>> {
+    let [_, claims, _] = token.split('.').collect::<Vec<_>>().try_into().ok()?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }

@@ -35,11 +35,12 @@ impl Issuer {
             .local_addr()
             .map_err(|e| Error::io("the socket has no address", e))?;
         let tls = options.tls.map(tls::make).transpose()?;
-        let provider = Arc::new(Provider::new(options.clone(), url(&options, address))?);
         let (stop, stopped) = watch::channel(false);
         let (acceptor, ca_pem) = tls.map_or((None, None), |Tls { acceptor, ca_pem }| {
             (Some(acceptor), Some(ca_pem))
         });
+        let provider = Provider::new(options.clone(), url(&options, address), ca_pem)?;
+        let provider = Arc::new(provider);
         let mut tasks = Vec::new();
         #[cfg(unix)]
         if let Some(path) = &options.unix_socket {
@@ -63,7 +64,6 @@ impl Issuer {
         Ok(RunningIssuer {
             provider,
             address,
-            ca_pem,
             stop,
             tasks,
             thread: None,
@@ -150,7 +150,6 @@ fn bind_unix(path: &Path) -> Result<tokio::net::UnixListener, Error> {
 pub struct RunningIssuer {
     provider: Arc<Provider>,
     address: SocketAddr,
-    ca_pem: Option<String>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -180,7 +179,7 @@ impl RunningIssuer {
     /// The authority that signed the certificate, as PEM; `None` without TLS.
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
-        self.ca_pem.as_deref()
+        self.provider.ca_pem.as_deref()
     }
 
     /// What a platform's client must show.

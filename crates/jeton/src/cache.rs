@@ -3,22 +3,22 @@
 //! | part | holds |
 //! |---|---|
 //! | [`key`] | what a cached token is for: change any of it, and it is a miss |
-//! | [`entry`] | a token as it is written, and what is checked when it is read again |
-//! | [`folder`] | where it is written, and when a place or a file is not trusted |
+//! | `entry` | a token as it is written, and what is checked when it is read again |
+//! | `folder` | where it is written, and when a place or a file is not trusted |
 //! | [`disk`] | read, written whole or not at all, listed, cleared |
-//! | [`lease`] | one flight per key on the machine |
-//! | [`memory`] | read without a lock |
+//! | `lease` | one flight per key on the machine |
+//! | `memory` | read without a lock |
 //!
 //! Nothing here ever fails a command: what cannot be read is a miss, what cannot be written is a warning.
 use jeton_core::{Life, Moment};
 use std::time::Duration;
 
 pub mod disk;
-pub mod entry;
-pub mod folder;
+pub(crate) mod entry;
+pub(crate) mod folder;
 pub mod key;
-pub mod lease;
-pub mod memory;
+pub(crate) mod lease;
+pub(crate) mod memory;
 
 pub use disk::{Disk, Listed};
 pub use folder::locate;
@@ -31,7 +31,7 @@ pub struct Wanted {
     pub min_left: Duration,
     /// How long ago it may have been received at the most; `None`: its own life alone counts.
     pub ttl: Option<Duration>,
-    /// Received no earlier than this: what is older was ignored on purpose (`--refresh`, a refresh ahead of need).
+    /// Received later than this: what is older was ignored on purpose (`--refresh`, a refresh ahead of need).
     pub since: Option<Moment>,
 }
 
@@ -53,8 +53,6 @@ impl Wanted {
         left >= self.min_left
             && !left.is_zero()
             && self.ttl.is_none_or(|ttl| now.since_at_most(life.received) <= ttl)
-            && self
-                .since
-                .is_none_or(|since| life.received.uptime >= since.uptime)
+            && self.since.is_none_or(|since| life.received.uptime > since.uptime)
     }
 }

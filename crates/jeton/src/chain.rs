@@ -103,7 +103,7 @@ impl Chain {
         }
     }
 
-    fn nothing_here(&self) -> Error {
+    pub(crate) fn nothing_here(&self) -> Error {
         let looked = self.sources.len();
         Error::new(
             Class::NotFound,

@@ -36,6 +36,15 @@ impl Clock {
         }
     }
 
+    /// The time since the machine started, now: half of [`Clock::now`], for the path that is counted in nanoseconds.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        match &self.0 {
+            Inner::System => system_uptime(),
+            Inner::Manual(moment) => moment.lock().unwrap_or_else(PoisonError::into_inner).uptime,
+        }
+    }
+
     /// Lets time pass on a manual clock; nothing on the system's.
     pub fn advance(&self, span: Duration) {
         self.change(|m| {
@@ -64,24 +73,29 @@ impl Default for Clock {
     }
 }
 
-fn system_now() -> Moment {
+fn system_uptime() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
     // BOOTTIME goes on during suspend, MONOTONIC does not: a token must not outlive a night in a closed laptop.
     #[cfg(target_os = "linux")]
     const UPTIME: ClockId = ClockId::Boottime;
     #[cfg(not(target_os = "linux"))]
     const UPTIME: ClockId = ClockId::Monotonic;
-    let wall = clock_gettime(ClockId::Realtime);
     let uptime = clock_gettime(UPTIME);
+    Duration::new(
+        u64::try_from(uptime.tv_sec).unwrap_or(0),
+        u32::try_from(uptime.tv_nsec).unwrap_or(0),
+    )
+}
+
+fn system_now() -> Moment {
+    use rustix::time::{ClockId, clock_gettime};
+    let wall = clock_gettime(ClockId::Realtime);
     Moment {
         wall: UnixTime::from_millis(
             wall.tv_sec
                 .saturating_mul(1000)
                 .saturating_add(wall.tv_nsec / 1_000_000),
         ),
-        uptime: Duration::new(
-            u64::try_from(uptime.tv_sec).unwrap_or(0),
-            u32::try_from(uptime.tv_nsec).unwrap_or(0),
-        ),
+        uptime: system_uptime(),
     }
 }

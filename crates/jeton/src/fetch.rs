@@ -35,50 +35,81 @@ impl Context {
         mut make: impl FnMut(u32) -> Result<Request, Error>,
         mut read: impl FnMut(&Response) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        let started = Instant::now();
-        // Nobody waits for ever, also when nobody said how long.
-        let deadline = self.deadline.or_else(|| started.checked_add(DEFAULT_TIMEOUT));
-        let left = || deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let mut attempts = Attempts::of(self);
         let mut past_caches = false;
-        for attempt in 1.. {
-            let mut request = make(attempt)?;
+        loop {
+            let mut request = make(attempts.number)?;
             if past_caches {
                 let no_cache = HeaderValue::from_static("no-cache");
                 request.headers.insert(CACHE_CONTROL, no_cache);
             }
             let place = request.place();
-            self.observer.attempt(&place, attempt, self.policy.max_attempts);
-            let answer = self.http.send(&request, &self.policy, deadline).await;
-            let fault = match answer.and_then(|response| read(&response)) {
+            attempts.begin(&place);
+            let answer = self.http.send(&request, &self.policy, attempts.deadline).await;
+            let mut fault = match answer.and_then(|response| read(&response)) {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };
-            let elapsed = started.elapsed();
-            let told = Told {
-                what,
-                place: &place,
-                attempt,
-                elapsed,
-            };
-            if fault.overdue {
-                return Err(told.error(Class::Timeout, &fault, None));
+            if !request.repeatable && is_lost(&fault) {
+                fault.failure = Failure::LostAnswer;
             }
-            let lost = !request.repeatable && is_lost(&fault);
-            let failure = if lost { Failure::LostAnswer } else { fault.failure };
-            match self
-                .policy
-                .next_step(attempt, failure, fault.retry_after, left(), random())
-            {
-                Step::Retry(wait) => {
-                    past_caches = failure == Failure::DyingToken;
-                    self.observer.waiting(&place, &fault.detail, wait);
-                    tokio::time::sleep(wait).await;
-                }
-                Step::Stop(class) => return Err(told.error(class, &fault, None)),
-                Step::OutOfTime { class, wait } => return Err(told.error(class, &fault, Some(wait))),
-            }
+            attempts.failed(what, &place, &fault).await?;
+            past_caches = fault.failure == Failure::DyingToken;
         }
-        Err(Error::new(Class::Other, format!("{what}: attempts without end")))
+    }
+}
+
+/// The attempts of one call under the retry contract, whatever they are made over.
+pub(crate) struct Attempts<'a> {
+    cx: &'a Context,
+    started: Instant,
+    /// When everything must be over.
+    pub(crate) deadline: Option<Instant>,
+    /// The number of the attempt that is made now; the first is 1.
+    pub(crate) number: u32,
+}
+
+impl<'a> Attempts<'a> {
+    /// Before the first. Nobody waits for ever, also when nobody said how long.
+    pub(crate) fn of(cx: &'a Context) -> Self {
+        let started = Instant::now();
+        Self {
+            cx,
+            started,
+            deadline: cx.deadline.or_else(|| started.checked_add(DEFAULT_TIMEOUT)),
+            number: 1,
+        }
+    }
+
+    /// Says that an attempt begins.
+    pub(crate) fn begin(&self, place: &str) {
+        let most = self.cx.policy.max_attempts;
+        self.cx.observer.attempt(place, self.number, most);
+    }
+
+    /// After an attempt failed: waits until the next, or ends with the error of them all.
+    pub(crate) async fn failed(&mut self, what: &str, place: &str, fault: &Fault) -> Result<(), Error> {
+        let told = Told {
+            what,
+            place,
+            attempt: self.number,
+            elapsed: self.started.elapsed(),
+        };
+        if fault.overdue {
+            return Err(told.error(Class::Timeout, fault, None));
+        }
+        let left = self.deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let policy = &self.cx.policy;
+        match policy.next_step(self.number, fault.failure, fault.retry_after, left, random()) {
+            Step::Retry(wait) => {
+                self.cx.observer.waiting(place, &fault.detail, wait);
+                tokio::time::sleep(wait).await;
+                self.number += 1;
+                Ok(())
+            }
+            Step::Stop(class) => Err(told.error(class, fault, None)),
+            Step::OutOfTime { class, wait } => Err(told.error(class, fault, Some(wait))),
+        }
     }
 }
 

@@ -1,24 +1,42 @@
 //! The right token, fresh at the moment it is used: memory, disk, lease, chain and checks put together.
-use crate::cache::{self, Disk};
-use crate::chain::{Chain, Report};
+//!
+//! ```text
+//! memory (a lock-free read) -> one flight in the process -> disk -> one lease on the machine -> chain -> checks
+//!                                                            -> disk -> memory -> caller
+//! ```
+use crate::cache::disk::Found;
+use crate::cache::key::Scope;
+use crate::cache::memory::{Kept, Memory};
+use crate::cache::{Disk, Key, Wanted};
+use crate::chain::{Chain, Choice, Report};
+use crate::source::Caching;
 use crate::{Context, Error, TokenSource};
-use futures_util::future::BoxFuture;
-use jeton_core::{Class, Token, TokenRequest};
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use jeton_core::{Class, Moment, Token, TokenRequest};
 use std::sync::Arc;
+use std::time::Duration;
 
+mod acquisition;
 mod builder;
+mod slot;
+mod turn;
 
 pub use builder::Builder;
+pub use slot::{Current, Slot};
 
 /// What programs hold: a chain of sources behind caches. Cheap to clone; works in any tokio runtime.
+///
+/// Where a token is asked for many times a second, hold a [`Slot`]: its [`Slot::current`] costs one atomic read and
+/// one look at the clock.
 #[derive(Clone)]
 pub struct Jeton(Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) cx: Context,
-    pub(crate) chain: Chain,
-    pub(crate) disk: Option<Disk>,
-    pub(crate) settings: builder::Settings,
+    cx: Context,
+    chain: Chain,
+    memory: Memory,
+    disk: Option<Disk>,
+    settings: builder::Settings,
 }
 
 impl Jeton {
@@ -32,31 +50,49 @@ impl Jeton {
     /// which also says what is wrong when something is.
     #[must_use]
     pub fn token_now(&self, request: &TokenRequest) -> Option<Token> {
-        let _ = request;
-        None
+        let inner = &self.0;
+        let uptime = inner.cx.clock.uptime();
+        let kept = inner.memory.peek(request, |slot| {
+            let kept = slot.kept.load();
+            kept.serves(uptime, request.min_validity)
+                .then(|| kept.token.clone())
+        });
+        kept.flatten().or_else(|| inner.from_disk(request))
     }
 
     /// A token that fits `request`: from memory, from disk, or fresh from the first source that is here.
     ///
+    /// Dropping the future cancels what it was doing, unless others wait for the same.
+    ///
     /// # Errors
     /// [`Error`] of every class.
     pub async fn token(&self, request: &TokenRequest) -> Result<Token, Error> {
-        let inner = &self.0;
-        let cx = inner.cx.within(inner.settings.timeout);
-        let mut last = Error::new(Class::NotFound, "no source of tokens is here");
-        for choice in inner.chain.choose(&cx, request)? {
-            match cx.bounded("token", choice.source.fetch(&cx, request)).await {
-                Err(error) if error.kind() == Class::NotFound => last = error,
-                other => return other,
-            }
+        if self.0.keeps_nothing() {
+            return acquisition::direct(&self.0, request).await;
         }
-        Err(last)
+        self.slot(request).token_within(request.min_validity).await
+    }
+
+    /// The handle for one request: what hot paths hold.
+    #[must_use]
+    pub fn slot(&self, request: &TokenRequest) -> Slot {
+        let slot = self.0.memory.slot(request, self.0.cx.clock.uptime());
+        Slot::new(Arc::clone(&self.0), slot, request.min_validity)
     }
 
     /// Forgets a token that its audience refused (401), in memory and on disk, so that the next call fetches anew.
     /// Only if it is still the one that is kept: a newer one stays.
     pub fn invalidate(&self, token: &Token) {
-        let _ = token;
+        self.0.memory.each(|slot| {
+            let kept = slot.kept.load();
+            if kept.is_token() && kept.token.value == token.value {
+                slot.kept.compare_and_swap(&*kept, Arc::new(Kept::nothing()));
+                slot.flight.clear();
+            }
+        });
+        if let Some(disk) = &self.0.disk {
+            disk.forget(&token.value);
+        }
     }
 
     /// What a call would do and why. No request is sent and no command is run.
@@ -72,7 +108,9 @@ impl Jeton {
         let mut report = inner.chain.explain(&cx, request);
         for choice in inner.chain.choose(&cx, request).unwrap_or_default() {
             let started = cx.clock.now();
-            let answer = cx.bounded("token", choice.source.fetch(&cx, request)).await;
+            let answer = cx
+                .bounded("token", inner.fetch_checked(&cx, &choice, request))
+                .await;
             let gone = matches!(&answer, Err(error) if error.kind() == Class::NotFound);
             report.asked(choice.source.name(), answer, cx.clock.now().since(started));
             if !gone {
@@ -97,11 +135,107 @@ impl Jeton {
 
 impl TokenSource for Jeton {
     fn token<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Token, Error>> {
-        Box::pin(Jeton::token(self, request))
+        // The common answer needs no state machine on the heap.
+        let kept = self.0.memory.peek(request, |slot| {
+            let slot = Slot::new(Arc::clone(&self.0), Arc::clone(slot), request.min_validity);
+            slot.current().map(|current| current.clone())
+        });
+        match kept.flatten() {
+            Some(token) => ready(Ok(token)).boxed(),
+            None => Box::pin(Jeton::token(self, request)),
+        }
     }
 }
 
-/// The disk cache of the environment, where there is somewhere to write.
-fn disk_of(cx: &Context) -> Option<Disk> {
-    cache::locate(&cx.env).map(Disk::at)
+impl Inner {
+    /// Whether every call is a fetch of its own (`--cache-ttl 0`).
+    fn keeps_nothing(&self) -> bool {
+        self.settings.ttl == Some(Duration::ZERO)
+    }
+
+    fn is_kept(&self, choice: &Choice) -> bool {
+        choice.source.caching() == Caching::Keep && !self.keeps_nothing()
+    }
+
+    fn wanted(&self, min_left: Duration) -> Wanted {
+        Wanted {
+            min_left,
+            ttl: self.settings.ttl,
+            since: None,
+        }
+    }
+
+    /// Runs `with` the key and the scope of what `choice` gives for `request`.
+    fn scoped<T>(
+        &self,
+        choice: &Choice,
+        request: &TokenRequest,
+        with: impl FnOnce(&Key, &Scope<'_>) -> T,
+    ) -> T {
+        let particulars = choice.source.particulars(&self.cx);
+        let scope = Scope {
+            profile: &self.settings.profile,
+            source: choice.source.name(),
+            particulars: &particulars,
+            request,
+            fingerprint: &choice.fingerprint,
+        };
+        with(&Key::of(&scope), &scope)
+    }
+
+    /// What is on disk for the source that would be asked. Synchronous: one small file.
+    fn from_disk(&self, request: &TokenRequest) -> Option<Token> {
+        if self.settings.refresh || self.disk.is_none() {
+            return None;
+        }
+        let choice = self.chain.choose(&self.cx, request).ok()?.into_iter().next()?;
+        let now = self.cx.clock.now();
+        self.read_disk(&choice, request, &self.wanted(request.min_validity), now)
+    }
+
+    fn read_disk(
+        &self,
+        choice: &Choice,
+        request: &TokenRequest,
+        wanted: &Wanted,
+        now: Moment,
+    ) -> Option<Token> {
+        let disk = self.disk.as_ref().filter(|_| self.is_kept(choice))?;
+        match self.scoped(choice, request, |key, scope| disk.read(key, scope, wanted, now)) {
+            Found::Token(token) if self.check(&token).is_ok() => Some(*token),
+            Found::Token(_) | Found::Miss => None,
+            Found::Suspect(why) => {
+                disk.warn(self.cx.observer.as_ref(), &why);
+                None
+            }
+        }
+    }
+
+    /// Asks a source and checks what it gives.
+    async fn fetch_checked(
+        &self,
+        cx: &Context,
+        choice: &Choice,
+        request: &TokenRequest,
+    ) -> Result<Token, Error> {
+        let token = choice.source.fetch(cx, request).await?;
+        self.check(&token)?;
+        Ok(token)
+    }
+
+    /// What a token must be beyond what its source has seen to: from the profile's issuer.
+    fn check(&self, token: &Token) -> Result<(), Error> {
+        match (&self.settings.issuer, &token.issuer) {
+            (Some(wanted), Some(found)) if wanted != found => {
+                let found = jeton_core::redact::foreign(found, &[]);
+                let message = format!("{}: the token is from {found}, not from {wanted}", token.source);
+                Err(Error::new(Class::Token, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn keep(&self, token: &Token, minting: Duration, now: Moment) -> Option<Arc<Kept>> {
+        Kept::of(token, self.settings.ttl, minting, now).map(Arc::new)
+    }
 }

@@ -11,6 +11,7 @@
 //! | [`cache`] | tokens in memory and on disk, safe to trust |
 //! | [`source`] | what a source is: [`Source`], [`Presence`], [`TokenSource`]; its children are the sources |
 //! | [`context`] | what every call is handed: environment, clock, http, retry policy, deadline |
+//! | [`discovery`], [`keys`] | an issuer's metadata and keys, fetched when needed, trusted no longer than they should be |
 //! | [`fetch`] | the one loop that sends a request under the retry contract |
 //! | [`http`] | the rules of the wire: caps, deadlines, redirects, proxies, trust |
 //! | [`error`] | one opaque error with a class and a hint |
@@ -22,13 +23,17 @@ pub mod chain;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod discovery;
 pub mod duration;
 pub mod env;
 pub mod error;
 pub mod fetch;
+mod flight;
 pub mod http;
 pub mod jeton;
+pub mod keys;
 pub mod source;
+mod together;
 
 pub use chain::{Chain, Report};
 pub use clock::Clock;

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 pub mod agent;
 pub mod audience;
+pub mod aws;
+pub mod azure;
 pub mod azure_pipelines;
 pub mod buildkite;
 pub mod candidate;
@@ -19,9 +21,13 @@ pub mod codefresh;
 pub mod command;
 pub mod file;
 pub mod fly;
+pub mod gcp;
 pub mod github;
 pub mod gitlab;
+pub mod kubernetes;
+mod projected;
 pub mod spec;
+pub mod spiffe;
 pub mod variable;
 pub mod vercel;
 
@@ -47,12 +53,16 @@ pub fn ambient_order() -> Vec<Arc<dyn Source>> {
         Arc::new(&variable::SEMAPHORE),
         Arc::new(&variable::BITRISE),
         Arc::new(&variable::CIRRUS),
-        // Workload identities: spiffe, kubernetes, then
+        // Workload identities.
+        Arc::new(spiffe::Spiffe),
+        Arc::new(kubernetes::Kubernetes::default()),
         Arc::new(&variable::NOMAD),
         // Clouds; the first two have their machines inside the others.
         Arc::new(fly::Fly),
         Arc::new(vercel::Vercel::new()),
-        // gcp, aws, azure.
+        Arc::new(gcp::Gcp),
+        Arc::new(aws::Aws),
+        Arc::new(azure::Azure),
         // Variables and files that belong to no platform.
         Arc::new(&variable::SYSTEMD),
         Arc::new(&variable::WLCG),

@@ -34,8 +34,8 @@ impl PublicKey {
             Some(kid) => Some(kid.as_str().ok_or("kid is no string")?.to_owned()),
         };
         is_for_checking(jwk)?;
-        let pinned = pinned(jwk)?;
         let material = Material::read(jwk)?;
+        let pinned = pinned(jwk)?;
         let algorithms = Algorithm::ALL
             .into_iter()
             .filter(|a| a.key_type() == material.key_type());

@@ -1,10 +1,9 @@
 //! GitHub Actions and Forgejo Actions: the request URL of a job.
-use super::{Platform, Variable, variables};
+use super::{Environment, Platform, Variable, variables};
 use crate::answer::Answer;
 use crate::call::Call;
 use crate::desk::{Desk, claims};
 use crate::discovery::workflow_claims;
-use crate::error::Error;
 use crate::routes::{Reach, route};
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -93,12 +92,12 @@ pub(crate) fn refusal(status: u16, message: &str) -> Answer {
     )
 }
 
-fn github_environment(desk: &Desk<'_>) -> Result<Vec<Variable>, Error> {
+fn github_environment(desk: &Desk<'_>) -> Environment {
     let request_url = format!("{}/github/idtoken?api-version=2.0", desk.url());
     Ok(actions(desk, request_url))
 }
 
-fn forgejo_environment(desk: &Desk<'_>) -> Result<Vec<Variable>, Error> {
+fn forgejo_environment(desk: &Desk<'_>) -> Environment {
     let path = FORGEJO_PATH.replace("{run}", "17");
     Ok(actions(desk, format!("{}{path}?placeholder=true", desk.url())))
 }

@@ -21,15 +21,18 @@ const PERMISSIONS: u32 = 0o7777;
 const NAME: &str = "jeton";
 
 /// Where the cache is: `JETON_CACHE_DIR`, else `jeton` in `XDG_CACHE_HOME`, else in `~/.cache` (XDG Base Directory
-/// Specification). Relative paths are as good as absent, and so is a home that is `/` or somebody else's. `None`:
-/// there is nowhere to write, hence no disk cache.
+/// Specification). A relative `XDG_CACHE_HOME` is as good as absent, and so is a home that is `/`, relative or somebody
+/// else's. `None`: there is nowhere to write, hence no disk cache.
 #[must_use]
 pub fn locate(env: &Env) -> Option<PathBuf> {
-    let absolute = |name| env.get(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    if let Some(own) = absolute("JETON_CACHE_DIR") {
-        return Some(own);
+    if let Some(own) = env.get("JETON_CACHE_DIR") {
+        return Some(PathBuf::from(own));
     }
-    if let Some(base) = absolute("XDG_CACHE_HOME") {
+    if let Some(base) = env
+        .get("XDG_CACHE_HOME")
+        .map(Path::new)
+        .filter(|p| p.is_absolute())
+    {
         return Some(base.join(NAME));
     }
     let home = env.home().filter(|home| is_own(home))?;
@@ -123,6 +126,21 @@ impl Folder {
         Ok((File::from(file), stat))
     }
 
+    /// Opens a file for a lease, or makes it; nothing to distrust about it.
+    pub(crate) fn open_or_create(&self, name: &str) -> Result<File, Distrust> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.0, name, flags, FILE_MODE)?;
+        trusted(file.as_fd())?;
+        Ok(File::from(file))
+    }
+
+    /// Whether `name` is still this open file, and not another one put in its place.
+    pub(crate) fn names(&self, name: &str, file: &File) -> bool {
+        let there = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW);
+        let open = rustix::fs::fstat(file);
+        matches!((there, open), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+    }
+
     /// Makes a new file that only this user may read, whatever the umask; it must not be there yet.
     pub(crate) fn create(&self, name: &str) -> Result<File, Distrust> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -157,25 +175,25 @@ pub(crate) fn trusted(file: impl AsFd) -> Result<Stat, Distrust> {
     Ok(stat)
 }
 
+/// Makes a folder and those above it that are not there.
 fn make_all(path: &Path) -> Result<(), Distrust> {
-    match rustix::fs::mkdir(path, FOLDER_MODE) {
-        Ok(()) => {
-            // A umask can take rights from us, too; the folder is ours and new.
-            rustix::fs::chmod(path, FOLDER_MODE)?;
-            Ok(())
-        }
-        Err(rustix::io::Errno::EXIST) => Ok(()),
+    match make_one(path) {
         Err(rustix::io::Errno::NOENT) => {
             let parent = path
                 .parent()
                 .ok_or_else(|| Distrust::Io(ErrorKind::NotFound.into()))?;
             make_all(parent)?;
-            match rustix::fs::mkdir(path, FOLDER_MODE) {
-                Ok(()) => Ok(rustix::fs::chmod(path, FOLDER_MODE)?),
-                Err(rustix::io::Errno::EXIST) => Ok(()),
-                Err(errno) => Err(errno.into()),
-            }
+            Ok(make_one(path)?)
         }
-        Err(errno) => Err(errno.into()),
+        other => Ok(other?),
+    }
+}
+
+fn make_one(path: &Path) -> rustix::io::Result<()> {
+    match rustix::fs::mkdir(path, FOLDER_MODE) {
+        // A umask can take rights from us, too; the folder is ours and new.
+        Ok(()) => rustix::fs::chmod(path, FOLDER_MODE),
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }

@@ -1,7 +1,8 @@
 //! How a [`Jeton`] is put together. Everything has a default.
-use super::{Inner, Jeton, disk_of};
+use super::{Inner, Jeton};
 use crate::Context;
-use crate::cache::Disk;
+use crate::cache::memory::Memory;
+use crate::cache::{self, Disk};
 use crate::chain::Chain;
 use crate::context::DEFAULT_TIMEOUT;
 use std::path::PathBuf;
@@ -118,13 +119,14 @@ impl Builder {
         let off = self.settings.ttl == Some(Duration::ZERO);
         let disk = match self.disk {
             _ if off => None,
-            Place::Environment => disk_of(&self.cx),
+            Place::Environment => cache::locate(&self.cx.env).map(Disk::at),
             Place::Folder(path) => Some(Disk::at(path)),
             Place::Off => None,
         };
         Jeton(Arc::new(Inner {
             cx: self.cx,
             chain: self.chain,
+            memory: Memory::default(),
             disk,
             settings: self.settings,
         }))

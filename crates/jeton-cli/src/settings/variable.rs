@@ -1,0 +1,101 @@
+//! The table of settings and of every variable that is read: `jeton help environment` prints what the parser uses.
+use super::Setting;
+
+macro_rules! settings {
+    ($($name:ident $flag:literal $default:literal $about:literal)*) => {
+        $(
+            #[doc = $about]
+            pub(crate) const $name: Setting = Setting { flag: $flag, about: $about, default: $default };
+        )*
+        /// Every setting that has a flag.
+        pub(crate) const SETTINGS: &[Setting] = &[$($name),*];
+    };
+}
+
+settings! {
+    CONFIG "config" "$XDG_CONFIG_HOME/jeton/config.toml" "the configuration file"
+    CA_FILE "ca-file" "" "more certificate authorities to trust, as PEM"
+    QUIET "quiet" "false" "say nothing but errors"
+    VERBOSE "verbose" "false" "explain on stderr what happens"
+    LOG_FORMAT "log-format" "text" "how stderr is written: text or json"
+    AUDIENCE "audience" "the profile's, or the source's own" "the audience the token must have"
+    SOURCE "source" "the built-in order" "try exactly these sources, in this order"
+    SCOPE "scope" "the profile's" "scopes, for grants"
+    RESOURCE "resource" "the profile's" "the resource indicator, for grants"
+    SERVICE_ACCOUNT "service-account" "the projected token's own" "NAMESPACE/NAME, for the source kubernetes"
+    MIN_VALIDITY "min-validity" "30s" "the token must live at least this long"
+    STRICT "strict" "false" "fail rather than print a token that lives shorter"
+    TIMEOUT "timeout" "60s" "the time for everything together"
+    MAX_ATTEMPTS "max-attempts" "5" "how many requests are sent at most"
+    BACKOFF "backoff" "250ms" "the wait before the second attempt"
+    BACKOFF_FACTOR "backoff-factor" "2" "what each further wait is multiplied by"
+    MAX_BACKOFF "max-backoff" "8s" "the longest wait between attempts"
+    CONNECT_TIMEOUT "connect-timeout" "3s" "the time for a connection"
+    ATTEMPT_TIMEOUT "attempt-timeout" "10s" "the time for each attempt"
+    CACHE_TTL "cache-ttl" "the token's own life" "the longest time a cached token is re-used; 0 = never"
+    NO_CACHE "no-cache" "false" "neither read nor write the cache"
+    REFRESH "refresh" "false" "ignore what is cached but store the new token"
+    OUTPUT "output" "token" "token, json, header, curl or env"
+    NAME "name" "" "the variable's name, for the output env"
+}
+
+/// A variable that is read but is no setting.
+pub(crate) struct Variable {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+}
+
+const fn variable(name: &'static str, about: &'static str) -> Variable {
+    Variable { name, about }
+}
+
+/// Ours that have no flag.
+pub(crate) const OWN: &[Variable] = &[
+    variable(
+        "JETON_TOKEN",
+        "the caller's own token; first in the ambient chain",
+    ),
+    variable(
+        "JETON_TOKEN_FILE",
+        "a file with the caller's own token, read each time",
+    ),
+    variable(
+        "JETON_AGENT",
+        "the socket of a running agent: a path or unix:PATH",
+    ),
+    variable("JETON_CACHE_DIR", "the cache folder"),
+];
+
+/// Everybody's.
+pub(crate) const COMMON: &[Variable] = &[
+    variable(
+        "XDG_CONFIG_HOME, HOME",
+        "where config.toml is: jeton/ below the first, or below ~/.config",
+    ),
+    variable(
+        "XDG_CACHE_HOME, HOME",
+        "where the cache is: jeton/ below the first, or below ~/.cache",
+    ),
+    variable(
+        "XDG_RUNTIME_DIR",
+        "where a running agent's socket is: jeton/agent.sock",
+    ),
+    variable(
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY",
+        "the proxy for requests (lower case too)",
+    ),
+    variable(
+        "NO_PROXY",
+        "hosts without proxy; loopback and metadata addresses never have one",
+    ),
+    variable(
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "certificate authorities instead of the system's",
+    ),
+    variable("CI", "true: nobody is ever asked anything"),
+    variable(
+        "GITHUB_ACTIONS",
+        "true: tokens are masked, and errors are annotations too",
+    ),
+    variable("NO_COLOR, CLICOLOR, CLICOLOR_FORCE", "colours on a terminal"),
+];
