@@ -139,6 +139,7 @@ pub(super) async fn exchange(
     let talk = async {
         let response = head(&mut sender, outgoing, limits, progress).await?;
         let received = clock.now();
+        interim.check()?;
         let (parts, body) = response.into_parts();
         check_framing(&parts.headers)?;
         check_coding(parts.status, &parts.headers)?;
@@ -186,9 +187,7 @@ async fn driven<T>(
     tokio::select! {
         biased;
         done = &mut talk => return done,
-        () = interim.too_many.notified() => {
-            return Err(Fault::new(Failure::TooLarge, format!("more than {MOST_INTERIM} interim answers")));
-        }
+        () = interim.too_many.notified() => return Err(too_many_interim()),
         // Its error, if any, reaches `talk` as well; what is already buffered does too.
         _ = connection => {}
     }
@@ -200,6 +199,23 @@ async fn driven<T>(
 struct Interim {
     seen: AtomicUsize,
     too_many: Notify,
+}
+
+impl Interim {
+    /// The parser may have skipped all of them at once, with the answer behind them.
+    fn check(&self) -> Result<(), Fault> {
+        if self.seen.load(Ordering::Relaxed) > MOST_INTERIM {
+            return Err(too_many_interim());
+        }
+        Ok(())
+    }
+}
+
+fn too_many_interim() -> Fault {
+    Fault::new(
+        Failure::TooLarge,
+        format!("more than {MOST_INTERIM} interim answers"),
+    )
 }
 
 fn count_interim(outgoing: &mut Outgoing) -> Arc<Interim> {
