@@ -11,7 +11,7 @@ mod oauth;
 mod received;
 
 pub use oauth::oauth_fault;
-pub use received::{Received, Shape};
+pub use received::{Received, Shape, expires_in};
 
 use crate::Context;
 use crate::http::{Fault, Response};

@@ -1,7 +1,8 @@
 //! How a text came here: what beside the text itself says how long it lives and what it is.
 use crate::http::{Fault, Response};
+use jeton_core::expiry::LONGEST_EXPIRES_IN;
 use jeton_core::oauth::TokenAnswer;
-use jeton_core::{Failure, Moment, TokenRequest, UnixTime};
+use jeton_core::{Failure, Json, Moment, TokenRequest, UnixTime};
 use std::time::Duration;
 
 /// What a source promises of its tokens' form.
@@ -107,4 +108,20 @@ impl Received {
         let (theirs, ours) = (self.date?, self.moment.wall);
         Some(theirs.since(ours).max(ours.since(theirs)))
     }
+}
+
+/// A life in seconds as platforms' own endpoints write it: a number, or a number in a string; at most
+/// [`LONGEST_EXPIRES_IN`]. One that is missing, no number, or not above zero says nothing: such a token is not kept.
+#[must_use]
+pub fn expires_in(member: Option<&Json>) -> Option<Duration> {
+    let seconds = match member? {
+        Json::String(text) => text.trim().parse::<f64>().ok()?,
+        other => other.as_f64()?,
+    };
+    if seconds.is_nan() || seconds <= 0.0 {
+        return None;
+    }
+    Some(Duration::from_secs_f64(
+        seconds.min(LONGEST_EXPIRES_IN.as_secs_f64()),
+    ))
 }
