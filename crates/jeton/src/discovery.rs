@@ -55,15 +55,7 @@ impl Discovery {
         if let Some(document) = self.kept(cx.clock.now()) {
             return Ok(document);
         }
-        self.flight
-            .run(async || {
-                // Whoever was ahead may have brought it.
-                match self.kept(cx.clock.now()) {
-                    Some(document) => Ok(document),
-                    None => self.fetch(cx).await,
-                }
-            })
-            .await
+        self.flight.run(self.fetch(cx)).await
     }
 
     /// A field that has to be there, as a text.

@@ -95,6 +95,20 @@ impl Jeton {
         }
     }
 
+    /// What proves the identity of the tokens it gives: part of the key of every token that is made from one of them.
+    pub(crate) fn identity(&self, request: &TokenRequest) -> Vec<u8> {
+        let inner = &self.0;
+        let choices = inner.chain.choose(&inner.cx, request).unwrap_or_default();
+        let mut bytes = inner.settings.profile.clone().into_bytes();
+        for choice in choices {
+            bytes.push(0);
+            bytes.extend_from_slice(choice.source.name().as_bytes());
+            bytes.push(0);
+            bytes.extend_from_slice(&choice.fingerprint);
+        }
+        bytes
+    }
+
     /// What a call would do and why. No request is sent and no command is run.
     #[must_use]
     pub fn explain(&self, request: &TokenRequest) -> Report {

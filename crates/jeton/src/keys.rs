@@ -180,7 +180,7 @@ impl RemoteKeys {
     }
 
     async fn together(&self, cx: &Context) -> Result<Arc<KeySet>, NotVerified> {
-        self.flight.run(async || self.fetch(cx).await).await
+        self.flight.run(self.fetch(cx)).await
     }
 
     async fn fetch(&self, cx: &Context) -> Result<Arc<KeySet>, NotVerified> {

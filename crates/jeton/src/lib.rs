@@ -16,6 +16,8 @@
 //! | [`http`] | the rules of the wire: caps, deadlines, redirects, proxies, trust |
 //! | [`error`] | one opaque error with a class and a hint |
 //! | [`config`] | `config.toml`: profiles, ladders, hosts, proxies, files, defaults |
+//! | [`grant`] | token endpoints: every OAuth grant, exchange presets |
+//! | [`profiles`], [`session`] | profiles as ladders of grants; logins that last |
 //! | [`env`], [`clock`] | environment and time as values |
 pub mod answer;
 pub mod cache;
@@ -29,9 +31,12 @@ pub mod env;
 pub mod error;
 pub mod fetch;
 mod flight;
+pub mod grant;
 pub mod http;
 pub mod jeton;
 pub mod keys;
+pub mod profiles;
+pub mod session;
 pub mod source;
 mod together;
 

@@ -24,7 +24,7 @@ impl<T, E> Default for Together<T, E> {
 
 impl<T: Clone, E: Clone> Together<T, E> {
     /// What a call that ends after this moment brings: somebody else's who is at it, or `call`'s.
-    pub(crate) async fn run(&self, call: impl AsyncFnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub(crate) async fn run(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let before = self.finished.load(Ordering::Acquire);
         let _turn = self.turn.lock().await;
         if self.finished.load(Ordering::Acquire) != before
@@ -32,7 +32,7 @@ impl<T: Clone, E: Clone> Together<T, E> {
         {
             return last;
         }
-        let result = call().await;
+        let result = call.await;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.clone());
         self.finished.fetch_add(1, Ordering::AcqRel);
         result
@@ -54,7 +54,7 @@ mod tests {
             let (together, calls) = (Arc::clone(&together), Arc::clone(&calls));
             tokio::spawn(async move {
                 together
-                    .run(async || {
+                    .run(async {
                         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
                         if calls.fetch_add(1, Ordering::SeqCst) == 0 {
                             Err("first")

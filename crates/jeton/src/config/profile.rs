@@ -3,6 +3,7 @@ use super::reader::Section;
 use super::reference::{Reference, SPELLINGS};
 use crate::Error;
 use crate::config::nearest::nearest;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use url::Url;
 
@@ -16,16 +17,45 @@ pub(super) const KEYS: &[&str] = &[
     "client_key_id",
     "client_secret",
     "endpoint",
+    "federation_rule",
     "from",
     "grant",
+    "identity",
+    "input_audience",
     "interactive",
     "issuer",
     "min_validity",
+    "mount",
+    "organization",
+    "package",
     "preset",
+    "provider",
     "refresh_token",
+    "requested_token_type",
     "resource",
     "role",
     "scopes",
+    "service_account",
+    "store",
+    "subject_token_type",
+    "tenant",
+    "workspace",
+];
+
+/// Keys that only one preset or grant has a use for: texts, kept by name.
+const OPTIONS: &[&str] = &[
+    "federation_rule",
+    "identity",
+    "mount",
+    "organization",
+    "package",
+    "provider",
+    "requested_token_type",
+    "service_account",
+    "store",
+    "subject_token_type",
+    "tenant",
+    "workspace",
 ];
 
 /// The exchange targets whose endpoints are known.
@@ -33,10 +63,14 @@ pub const PRESETS: &[&str] = &[
     "anthropic",
     "aws",
     "azure",
+    "buildkite",
     "crates-io",
     "gcp",
     "github-app-broker",
+    "jfrog",
+    "json",
     "npm",
+    "octo-sts",
     "pypi",
     "vault",
 ];
@@ -76,6 +110,10 @@ pub struct Profile {
     pub preset: Option<String>,
     /// The role to take at the exchange target.
     pub role: Option<String>,
+    /// The audience of the input token, where its own profile does not say.
+    pub input_audience: Vec<String>,
+    /// What only one preset or grant has a use for, by key.
+    pub options: BTreeMap<String, String>,
     /// Whether a person may be asked, when one is there.
     pub interactive: bool,
     /// The longest time a cached token is re-used; zero: neither read nor written.
@@ -194,6 +232,8 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Profile, Error> 
         resource: section.texts("resource")?.unwrap_or_default(),
         preset: preset(section)?,
         role: section.text("role")?,
+        input_audience: section.texts("input_audience")?.unwrap_or_default(),
+        options: options(section)?,
         interactive: section.flag("interactive")?,
         cache_ttl: section.duration("cache_ttl")?,
         min_validity: section.duration("min_validity")?,
@@ -201,6 +241,16 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Profile, Error> 
     };
     complete(&profile, section)?;
     Ok(profile)
+}
+
+fn options(section: &Section<'_>) -> Result<BTreeMap<String, String>, Error> {
+    let mut options = BTreeMap::new();
+    for key in OPTIONS {
+        if let Some(text) = section.text(key)? {
+            options.insert((*key).to_owned(), text);
+        }
+    }
+    Ok(options)
 }
 
 fn grant(section: &Section<'_>) -> Result<Grant, Error> {

@@ -1,4 +1,7 @@
 //! Secrets by reference: the file names where a secret is, never what it is.
+use crate::source::file::TokenFile;
+use crate::{Context, Error};
+use jeton_core::{Class, Secret};
 use std::path::PathBuf;
 
 /// Where a secret is kept.
@@ -32,5 +35,37 @@ impl Reference {
             "keyring" => Self::Keyring(rest.to_owned()),
             _ => return None,
         })
+    }
+}
+
+impl Reference {
+    /// Reads the secret, now.
+    ///
+    /// # Errors
+    /// `Class::Config` when the reference leads nowhere, or to nothing.
+    pub async fn read(&self, cx: &Context) -> Result<Secret, Error> {
+        match self {
+            Self::Env(name) => cx.env.get(name).map(Secret::new).ok_or_else(|| {
+                Error::new(Class::Config, format!("env:{name}: the variable is not set"))
+                    .with_hint(format!("set {name}, or name another place in config.toml"))
+            }),
+            Self::File(path) => TokenFile::named(path).read().await,
+            Self::Command(line) => {
+                let unclosed = || {
+                    Error::new(
+                        Class::Config,
+                        "command: a quote is not closed, or a backslash ends the line",
+                    )
+                    .with_hint("write it as for a shell; nothing in it is expanded")
+                };
+                let argv = crate::source::spec::words::split(line).ok_or_else(unclosed)?;
+                crate::source::command::run(cx, &argv).await
+            }
+            Self::Keyring(name) => Err(Error::new(
+                Class::Config,
+                format!("keyring:{name}: this build has no keyring"),
+            )
+            .with_hint("name a place of another kind: env:, file: or command:")),
+        }
     }
 }

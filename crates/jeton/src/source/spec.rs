@@ -4,7 +4,7 @@
 //! What a place holds is read when a token is asked for, each time: whoever writes `file:` keeps that file fresh.
 mod issuer;
 mod printed;
-mod words;
+pub(crate) mod words;
 
 pub use issuer::DevelopmentIssuer;
 pub use printed::Program;

@@ -3,7 +3,7 @@ use super::{WebIdentity, container, imds, sts};
 use crate::answer::{self, success};
 use crate::http::{Fault, Response};
 use crate::{Context, Env, Error};
-use jeton_core::{Class, Failure, Secret, UnixTime};
+use jeton_core::{Class, Failure, Json, Secret, UnixTime};
 
 /// An access key, for a while or for good.
 #[derive(Clone, Debug)]
@@ -16,6 +16,29 @@ pub struct Credentials {
     pub session_token: Option<Secret>,
     /// When it ends, where somebody said so.
     pub expires_at: Option<UnixTime>,
+}
+
+impl Credentials {
+    /// The document that AWS' own tools read from a `credential_process` (AWS CLI user guide, "Sourcing credentials
+    /// with an external process").
+    #[must_use]
+    pub fn process_document(&self) -> Secret {
+        let mut document = Json::object([
+            ("Version", Json::from(1_u64)),
+            ("AccessKeyId", Json::from(self.access_key_id.as_str())),
+            ("SecretAccessKey", Json::from(self.secret_access_key.reveal())),
+        ]);
+        if let Some(token) = &self.session_token {
+            document.set("SessionToken", token.reveal());
+        }
+        if let Some(end) = self
+            .expires_at
+            .and_then(|end| jiff::Timestamp::from_second(end.seconds()).ok())
+        {
+            document.set("Expiration", end.to_string());
+        }
+        Secret::new(document.to_text())
+    }
 }
 
 /// The places that credentials come from, in the order in which they are asked. The first that is here answers, and

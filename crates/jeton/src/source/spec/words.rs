@@ -5,7 +5,7 @@
 /// `'…'` holds everything as it is, `"…"` everything but `\"` and `\\`, and outside quotes a backslash takes the next
 /// character as it is. `$`, `*`, `|`, `;` and their kin are characters like others.
 #[must_use]
-pub(super) fn split(line: &str) -> Option<Vec<String>> {
+pub(crate) fn split(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut rest = line.chars();

@@ -1,0 +1,296 @@
+//! Logging in, logging out, and who is logged in.
+use super::{Profiles, party};
+use crate::cache;
+use crate::config::{Grant, Profile};
+use crate::grant::{self, Granted, code, device, identity, random_id};
+use crate::session::Session;
+use crate::{Context, Error};
+use jeton_core::{Class, Secret, TokenRequest, UnixTime};
+use url::Url;
+
+/// How a person logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginFlow {
+    /// Authorization code by way of a browser.
+    Browser,
+    /// Device code.
+    Device,
+}
+
+/// What a person has to be shown.
+#[derive(Clone, Debug)]
+pub enum Prompted<'a> {
+    /// Visit this page.
+    Browser(&'a Url),
+    /// Confirm this code.
+    Device(&'a device::Prompt),
+}
+
+/// Shows a person what he has to do.
+pub trait LoginPrompt {
+    /// Called once, before the wait.
+    fn show(&self, what: &Prompted<'_>);
+}
+
+/// A finished login.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The profile.
+    pub profile: String,
+    /// Who logged in, where an ID token said so.
+    pub subject: Option<String>,
+    /// Whether the login lasts: the issuer gave a refresh token.
+    pub lasting: bool,
+}
+
+impl Profiles {
+    /// The flow of a profile when nobody says otherwise.
+    ///
+    /// # Errors
+    /// `Class::Config` for a profile that needs no login.
+    pub fn flow(&self, name: &str) -> Result<LoginFlow, Error> {
+        let profile = self.profile(name)?;
+        match profile.grant {
+            Grant::Browser => Ok(LoginFlow::Browser),
+            Grant::Device => Ok(LoginFlow::Device),
+            _ => {
+                let error = Error::new(
+                    Class::Config,
+                    format!(
+                        "profile \"{name}\" needs no login (its grant is \"{}\")",
+                        profile.grant.name()
+                    ),
+                );
+                Err(match self.login_of(profile) {
+                    Ok(login) if login.name != name => {
+                        error.with_hint(format!("it stands on \"{0}\": run `jeton login {0}`", login.name))
+                    }
+                    _ => error.with_hint("a profile logs in when its grant is \"device\" or \"browser\""),
+                })
+            }
+        }
+    }
+
+    /// Logs in: what was kept of an earlier login of this profile, and of whatever stands on it, is forgotten first.
+    ///
+    /// # Errors
+    /// `Class::Refused` when the person or the server said no, `Class::Timeout` when nobody answered in time,
+    /// `Class::Trust` for an ID token that does not verify.
+    pub async fn login(&self, name: &str, flow: LoginFlow, prompt: &dyn LoginPrompt) -> Result<Login, Error> {
+        let profile = self.profile(name)?;
+        self.flow(name)?;
+        let what = format!("login \"{name}\"");
+        let (granted, nonce) = self.granted(profile, flow, prompt, &what).await?;
+        let subject = self.subject(profile, &granted, nonce.as_deref(), &what).await?;
+        let session = Session {
+            key: self.session_key(profile)?,
+            subject: subject.clone(),
+            generation: random_id()?,
+            since: self.cx.clock.now().wall,
+            refresh_token: granted.answer.refresh_token.clone(),
+            scopes: granted
+                .answer
+                .scopes
+                .clone()
+                .unwrap_or_else(|| profile.scopes.clone()),
+            store: self
+                .sessions
+                .kind(profile.options.get("store").map(String::as_str))?,
+        };
+        self.forget(name);
+        let held = self.sessions.hold(&self.cx, &session.key).await?;
+        held.write(&session)?;
+        let lasting = session.refresh_token.is_some();
+        self.keep(profile, granted)?;
+        Ok(Login {
+            profile: name.to_owned(),
+            subject,
+            lasting,
+        })
+    }
+
+    async fn granted(
+        &self,
+        profile: &Profile,
+        flow: LoginFlow,
+        prompt: &dyn LoginPrompt,
+        what: &str,
+    ) -> Result<(Granted, Option<String>), Error> {
+        let (authority, client) = party(profile)?;
+        let request = self.request(&profile.name, TokenRequest::default())?;
+        match flow {
+            LoginFlow::Device => {
+                let show = |p: &device::Prompt| prompt.show(&Prompted::Device(p));
+                Ok((
+                    device::login(&self.cx, what, &authority, &client, &request, show).await?,
+                    None,
+                ))
+            }
+            LoginFlow::Browser => {
+                let login = code::Login::start(&self.cx, what, &authority, &client, &request).await?;
+                prompt.show(&Prompted::Browser(login.url()));
+                let done = login.finish(&self.cx).await?;
+                Ok((done.granted, Some(done.nonce)))
+            }
+        }
+    }
+
+    /// Who logged in: the ID token's subject, verified. A login that asked for `openid` must bring one.
+    async fn subject(
+        &self,
+        profile: &Profile,
+        granted: &Granted,
+        nonce: Option<&str>,
+        what: &str,
+    ) -> Result<Option<String>, Error> {
+        let Some(id_token) = &granted.answer.id_token else {
+            if profile.scopes.iter().any(|s| s == "openid") {
+                return Err(Error::new(
+                    Class::Protocol,
+                    format!("{what}: `openid` was asked for and no ID token came"),
+                ));
+            }
+            return Ok(None);
+        };
+        let (authority, client) = party(profile)?;
+        let access_token = &granted.answer.access_token;
+        let claims =
+            identity::verify(&self.cx, what, &authority, &client, id_token, access_token, nonce).await?;
+        Ok(claims.subject().map(ToOwned::to_owned))
+    }
+
+    /// The access token of a login goes straight into the cache: the next command needs no network.
+    fn keep(&self, profile: &Profile, granted: Granted) -> Result<(), Error> {
+        let request = self.request(&profile.name, TokenRequest::default())?;
+        let what = format!("login \"{}\"", profile.name);
+        // A token that cannot be used is not kept; the next command asks anew and says why.
+        if let Ok(token) = granted.into_token(&self.cx, profile.grant.name(), &request, &what) {
+            let _ = (self.open(&profile.name)?, token);
+        }
+        Ok(())
+    }
+
+    /// Forgets the cached tokens of a profile and of everything that stands on it.
+    fn forget(&self, name: &str) {
+        let Some(disk) = cache::locate(&self.cx.env).map(cache::Disk::at) else {
+            return;
+        };
+        for profile in self.standing_on(name) {
+            let _removed = disk.clear(Some(&profile));
+        }
+    }
+
+    /// A profile and, however far up, everything that stands on it.
+    fn standing_on(&self, name: &str) -> Vec<String> {
+        let mut names = vec![name.to_owned()];
+        let mut at = 0;
+        while let Some(lower) = names.get(at).cloned() {
+            for profile in self.config.profiles.values() {
+                let stands =
+                    matches!(&profile.from, Some(crate::config::Input::Profile(from)) if *from == lower);
+                if stands && !names.contains(&profile.name) {
+                    names.push(profile.name.clone());
+                }
+            }
+            at += 1;
+        }
+        names
+    }
+}
+
+/// Logs out: revokes the session's refresh token where the issuer has an endpoint for it (RFC 7009), and removes every
+/// trace of the profile and of what stands on it. Returns whether there was anything.
+///
+/// # Errors
+/// The revocation's failure; what is on this machine is gone all the same.
+pub async fn logout(profiles: &Profiles, name: &str) -> Result<bool, Error> {
+    let profile = profiles.profile(name)?;
+    let login = profiles.login_of(profile).unwrap_or(profile);
+    let key = profiles.session_key(login)?;
+    let held = profiles.sessions.hold(&profiles.cx, &key).await?;
+    let session = held.read(&profiles.cx)?;
+    profiles.forget(&login.name);
+    held.remove();
+    drop(held);
+    let Some(token) = session.as_ref().and_then(|s| s.refresh_token.as_ref()) else {
+        return Ok(session.is_some());
+    };
+    revoke(&profiles.cx, login, token).await?;
+    Ok(true)
+}
+
+async fn revoke(cx: &Context, login: &Profile, token: &Secret) -> Result<(), Error> {
+    let (authority, client) = party(login)?;
+    if authority.issuer.is_empty() {
+        return Ok(());
+    }
+    let what = format!("logout \"{}\"", login.name);
+    grant::revocation::revoke(cx, &what, &authority, &client, token).await
+}
+
+/// A cached token, for people: what it is for and how long it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CachedToken {
+    /// Its audiences.
+    pub audience: Vec<String>,
+    /// When it ends.
+    pub expires_at: Option<UnixTime>,
+}
+
+/// How a profile stands.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The profile.
+    pub profile: String,
+    /// Its grant, as the configuration names it.
+    pub grant: String,
+    /// Its issuer.
+    pub issuer: Option<String>,
+    /// Who is logged in.
+    pub subject: Option<String>,
+    /// Whether a command would work without a new login.
+    pub logged_in: bool,
+    /// When the newest cached token ends.
+    pub expires_at: Option<UnixTime>,
+    /// Its cached tokens.
+    pub cached: Vec<CachedToken>,
+    /// Where its login is kept: `file`, `keyring`, or nothing for a profile that has none.
+    pub store: Option<&'static str>,
+}
+
+/// How every profile stands. Sends nothing.
+#[must_use]
+pub fn status(profiles: &Profiles) -> Vec<Standing> {
+    let listed = cache::locate(&profiles.cx.env)
+        .map(|path| cache::Disk::at(path).list(profiles.cx.clock.now()))
+        .unwrap_or_default();
+    let stand = |profile: &Profile| {
+        let cached: Vec<CachedToken> = listed
+            .iter()
+            .filter(|entry| entry.profile == profile.name)
+            .map(|entry| CachedToken {
+                audience: entry.audience.clone(),
+                expires_at: entry.expires_at,
+            })
+            .collect();
+        let login = profiles.login_of(profile).ok();
+        let session = login.and_then(|l| profiles.session_key(l).ok());
+        let session = session.and_then(|key| profiles.sessions.read(&profiles.cx, &key).ok().flatten());
+        let alive = session.as_ref().is_some_and(|s| s.refresh_token.is_some());
+        let starts = login.is_some_and(|l| l.refresh_token.is_some());
+        Standing {
+            profile: profile.name.clone(),
+            grant: profile.grant.name().to_owned(),
+            issuer: profile
+                .issuer
+                .clone()
+                .or_else(|| login.and_then(|l| l.issuer.clone())),
+            subject: session.as_ref().and_then(|s| s.subject.clone()),
+            logged_in: alive || login.is_none() || starts || !cached.is_empty(),
+            expires_at: cached.iter().filter_map(|c| c.expires_at).max(),
+            cached,
+            store: session.map(|s| s.store),
+        }
+    };
+    profiles.config.profiles.values().map(stand).collect()
+}

@@ -1,0 +1,310 @@
+//! One rung of a ladder: a profile whose grant asks a token endpoint.
+use super::target::Exchanged;
+use super::{Profiles, fingerprint, party};
+use crate::config::{Grant, Profile, Reference};
+use crate::grant::exchange::Exchange;
+use crate::grant::{Authority, Client, Granted, client_credentials, jwt_bearer, login_needed, refresh};
+use crate::session::{Held, Session, SessionKey, SessionStore};
+use crate::{Context, Error, Jeton, Presence, Source};
+use futures_util::future::BoxFuture;
+use jeton_core::{Class, Secret, Token, TokenRequest};
+use std::time::Duration;
+
+/// How much longer than the call's own need an input token must live: the time that the exchange may take.
+const EXCHANGE_TIME: Duration = Duration::from_secs(10);
+
+/// A profile that asks a token endpoint.
+pub(super) struct Rung {
+    profile: Profile,
+    what: String,
+    authority: Authority,
+    client: Client,
+    /// What is asked of the input.
+    wanted: TokenRequest,
+    kind: Kind,
+}
+
+enum Kind {
+    ClientCredentials,
+    /// A login or a refresh: both live on a session.
+    Session {
+        store: SessionStore,
+        key: SessionKey,
+        start: Option<Reference>,
+        login: String,
+    },
+    JwtBearer(Jeton),
+    Exchange(Jeton, Exchange),
+    Target(Jeton, Box<Exchanged>),
+}
+
+impl Rung {
+    pub(super) fn new(profiles: &Profiles, profile: &Profile) -> Result<Self, Error> {
+        let what = format!("profile \"{}\"", profile.name);
+        let (mut authority, mut client) = party(profile)?;
+        let needs_input = || {
+            let error = Error::new(Class::Config, format!("{what}: `from` is missing"));
+            profiles
+                .input(profile)?
+                .ok_or_else(|| error.with_hint("say whose token is the input: `from = \"…\"`"))
+        };
+        let kind = match &profile.grant {
+            Grant::ClientCredentials => Kind::ClientCredentials,
+            Grant::Device | Grant::Browser | Grant::Refresh => {
+                let login = profiles.login_of(profile)?;
+                // A refresh takes issuer and client from the rung it stands on.
+                if login.name != profile.name {
+                    (authority, client) = party(login)?;
+                }
+                Kind::Session {
+                    store: profiles.sessions.clone(),
+                    key: profiles.session_key(login)?,
+                    start: login.refresh_token.clone(),
+                    login: login.name.clone(),
+                }
+            }
+            Grant::JwtBearer => Kind::JwtBearer(needs_input()?),
+            Grant::TokenExchange if profile.preset.is_some() => Kind::Target(
+                needs_input()?,
+                Box::new(Exchanged::new(profile, &profiles.cx, &what)?),
+            ),
+            Grant::TokenExchange => Kind::Exchange(needs_input()?, super::target::exchange_of(profile)),
+            Grant::Ambient | Grant::Place(_) => {
+                return Err(Error::new(
+                    Class::Other,
+                    format!("{what}: no token endpoint is asked here"),
+                ));
+            }
+        };
+        let wanted = profiles.input_request(profile)?;
+        Ok(Self {
+            profile: profile.clone(),
+            what,
+            authority,
+            client,
+            wanted,
+            kind,
+        })
+    }
+
+    /// What makes this rung what it is, besides what every cache key covers.
+    fn particulars(&self, below: &[u8]) -> Vec<u8> {
+        let endpoint = self
+            .profile
+            .endpoint
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        fingerprint(&[
+            self.profile.grant.name().as_bytes(),
+            self.authority.issuer.as_bytes(),
+            endpoint.as_bytes(),
+            self.client.id.as_bytes(),
+            self.profile.preset.as_deref().unwrap_or_default().as_bytes(),
+            self.profile.role.as_deref().unwrap_or_default().as_bytes(),
+            below,
+        ])
+    }
+
+    async fn ask(&self, cx: &Context, request: &TokenRequest) -> Result<Granted, Error> {
+        match &self.kind {
+            Kind::ClientCredentials => {
+                client_credentials::ask(cx, &self.what, &self.authority, &self.client, request).await
+            }
+            Kind::Session { .. } => self.refresh(cx, request).await,
+            Kind::JwtBearer(input) | Kind::Exchange(input, _) => {
+                self.climb(cx, input, self.wanted.clone(), request).await
+            }
+            Kind::Target(input, target) => {
+                let wanted = target.input_request(cx, &self.what, &self.wanted).await?;
+                self.climb(cx, input, wanted, request).await
+            }
+        }
+    }
+
+    /// Exchanges the input's token; once more with a fresh one when a cached one was refused.
+    async fn climb(
+        &self,
+        cx: &Context,
+        input: &Jeton,
+        wanted: TokenRequest,
+        request: &TokenRequest,
+    ) -> Result<Granted, Error> {
+        let wanted = wanted.min_validity(EXCHANGE_TIME);
+        let token = self.input(cx, input, &wanted).await?;
+        match self.exchange(cx, &token.value, request).await {
+            Err(e) if token.cached && is_about_the_input(&e) => {
+                input.invalidate(&token);
+                let fresh = self.input(cx, input, &wanted).await?;
+                self.exchange(cx, &fresh.value, request).await
+            }
+            other => other,
+        }
+    }
+
+    async fn input(&self, cx: &Context, input: &Jeton, wanted: &TokenRequest) -> Result<Token, Error> {
+        cx.bounded(&self.what, input.token(wanted))
+            .await
+            .map_err(|e| e.about(&self.what))
+    }
+
+    async fn exchange(&self, cx: &Context, token: &Secret, request: &TokenRequest) -> Result<Granted, Error> {
+        match &self.kind {
+            Kind::Exchange(_, exchange) => {
+                exchange
+                    .ask(cx, &self.what, &self.authority, &self.client, token, request)
+                    .await
+            }
+            Kind::Target(_, target) => target.ask(cx, &self.what, token).await,
+            _ => jwt_bearer::ask(cx, &self.what, &self.authority, &self.client, token, request).await,
+        }
+    }
+
+    /// Uses the session's refresh token, alone on this machine, and writes down what the server rotated before anyone
+    /// uses what it granted.
+    async fn refresh(&self, cx: &Context, request: &TokenRequest) -> Result<Granted, Error> {
+        let Kind::Session {
+            store,
+            key,
+            start,
+            login,
+        } = &self.kind
+        else {
+            return Err(Error::new(
+                Class::Other,
+                format!("{}: no session here", self.what),
+            ));
+        };
+        let held = store.hold(cx, key).await?;
+        let mut session = self.session(cx, &held, key, start.as_ref(), login).await?;
+        let Some(token) = session.refresh_token.clone() else {
+            return Err(login_needed(login, "the session is over"));
+        };
+        match refresh::ask(cx, &self.what, &self.authority, &self.client, &token, request).await {
+            Ok(granted) => {
+                if let Some(rotated) = &granted.answer.refresh_token
+                    && *rotated != token
+                {
+                    session.refresh_token = Some(rotated.clone());
+                    held.write(&session).or_else(|e| unstored(cx, &e))?;
+                }
+                Ok(granted)
+            }
+            Err(e) if e.oauth() == Some("invalid_grant") => {
+                session.refresh_token = None;
+                held.write(&session).or_else(|e| unstored(cx, &e))?;
+                Err(login_needed(
+                    login,
+                    "the issuer no longer accepts the session (invalid_grant)",
+                ))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The session as it is stored, or a new one from the configured start value.
+    async fn session(
+        &self,
+        cx: &Context,
+        held: &Held,
+        key: &SessionKey,
+        start: Option<&Reference>,
+        login: &str,
+    ) -> Result<Session, Error> {
+        let stored = held.read(cx)?;
+        let Some(start) = start else {
+            return stored.ok_or_else(|| login_needed(login, "nobody is logged in"));
+        };
+        let value = start.read(cx).await?;
+        let generation = crate::session::generation_of(&value);
+        match stored {
+            // The same start value as the one this session grew from: what it was rotated to counts.
+            Some(session) if session.generation == generation => Ok(session),
+            _ => Ok(Session {
+                key: key.clone(),
+                subject: None,
+                generation,
+                since: cx.clock.now().wall,
+                refresh_token: Some(value),
+                scopes: Vec::new(),
+                store: "file",
+            }),
+        }
+    }
+}
+
+/// A place that cannot be written to keeps nobody from working now; the next time he will have to log in.
+fn unstored(cx: &Context, e: &Error) -> Result<(), Error> {
+    cx.observer
+        .warning(&format!("{e}; the next call will have to log in again"));
+    Ok(())
+}
+
+/// Whether an exchange was refused because of the token that went in.
+fn is_about_the_input(e: &Error) -> bool {
+    let code = matches!(
+        e.oauth(),
+        Some("invalid_grant" | "invalid_token" | "invalid_request" | "invalid_client")
+    );
+    e.kind() == Class::Refused && (code || e.status() == Some(401))
+}
+
+impl Source for Rung {
+    fn name(&self) -> &str {
+        self.profile.grant.name()
+    }
+
+    fn presence(&self, cx: &Context, _request: &TokenRequest) -> Presence {
+        match &self.kind {
+            Kind::ClientCredentials => Presence::ready("a client of its own", self.particulars(&[])),
+            Kind::Session {
+                store, key, start, ..
+            } => {
+                let session = store.read(cx, key).ok().flatten();
+                let below = session.as_ref().map(|s| s.generation.clone()).unwrap_or_default();
+                let reason = match (&session, start) {
+                    (Some(_), _) => "a login that lasts",
+                    (None, Some(_)) => "a refresh token to start from",
+                    (None, None) => "no login yet",
+                };
+                Presence::ready(reason, self.particulars(below.as_bytes()))
+            }
+            Kind::JwtBearer(input) | Kind::Exchange(input, _) | Kind::Target(input, _) => {
+                let below = input.identity(&self.wanted);
+                Presence::ready(
+                    format!("stands on {}", from_name(&self.profile)),
+                    self.particulars(&below),
+                )
+            }
+        }
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        cx: &'a Context,
+        request: &'a TokenRequest,
+    ) -> BoxFuture<'a, Result<Token, Error>> {
+        Box::pin(async move {
+            let granted = self.ask(cx, request).await?;
+            for scope in granted.answer.withheld(&request.scopes) {
+                let scope = jeton_core::redact::foreign(scope, &[]);
+                if scope != "offline_access" && scope != "openid" {
+                    return Err(Error::new(
+                        Class::Refused,
+                        format!("{}: the scope \"{scope}\" was not granted", self.what),
+                    )
+                    .with_hint("ask for less, or have the scope added to the grant"));
+                }
+            }
+            granted.into_token(cx, self.profile.grant.name(), request, &self.what)
+        })
+    }
+}
+
+fn from_name(profile: &Profile) -> String {
+    match &profile.from {
+        Some(crate::config::Input::Profile(name)) => format!("profile \"{name}\""),
+        Some(crate::config::Input::Place(spec)) => spec.clone(),
+        Some(crate::config::Input::Ambient) | None => "the ambient chain".to_owned(),
+    }
+}

@@ -1,0 +1,214 @@
+//! Sessions on disk: one file each, and a lease so that one process at a time uses a refresh token.
+use super::{Session, SessionKey, folder, homeless};
+use crate::cache::folder::{Distrust, Folder};
+use crate::{Context, Error};
+use aws_lc_rs::digest::{SHA256, digest};
+use jeton_core::{Class, Secret};
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A session larger than this is none, in bytes.
+const LARGEST: u64 = 256 * 1024;
+/// The first wait for a lease that somebody else holds; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+/// The longest wait between two looks at a lease.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Where sessions are kept. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SessionStore {
+    path: Option<PathBuf>,
+}
+
+/// A session whose lease is held: nobody else on this machine uses or changes it. Let go when dropped, also by a
+/// killed process.
+#[derive(Debug)]
+pub struct Held {
+    store: SessionStore,
+    key: SessionKey,
+    _lease: Option<File>,
+}
+
+impl SessionStore {
+    /// The sessions of this environment.
+    #[must_use]
+    pub fn new(cx: &Context) -> Self {
+        Self { path: folder(cx) }
+    }
+
+    /// Where a session is to be kept: `file`, unless the profile says `keyring`.
+    ///
+    /// # Errors
+    /// `Class::Config` for a place that this build has not.
+    pub fn kind(&self, wished: Option<&str>) -> Result<&'static str, Error> {
+        match wished {
+            None | Some("file") => Ok("file"),
+            Some("keyring") => Err(Error::new(
+                Class::Config,
+                "store = \"keyring\": this build has no keyring",
+            )
+            .with_hint("leave `store` out: files that only you can read are the default")),
+            Some(_) => Err(Error::new(
+                Class::Config,
+                "store: neither \"file\" nor \"keyring\"",
+            )),
+        }
+    }
+
+    /// The session as it is stored; one that cannot be trusted is as good as none, with a warning.
+    ///
+    /// # Errors
+    /// None for files; a keyring may fail.
+    pub fn read(&self, cx: &Context, key: &SessionKey) -> Result<Option<Session>, Error> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let name = file_name(key);
+        let read = Folder::open(path).and_then(|folder| contents(&folder, &name));
+        match read {
+            Ok(bytes) => match Session::from_json(bytes.reveal().as_bytes()) {
+                Some(session) if session.key == *key => Ok(Some(session)),
+                _ => {
+                    cx.observer.warning(&format!(
+                        "the login of profile \"{}\" is not readable: ignored",
+                        key.profile
+                    ));
+                    Ok(None)
+                }
+            },
+            Err(Distrust::Missing) => Ok(None),
+            Err(e) => {
+                cx.observer.warning(&format!(
+                    "the login of profile \"{}\" is not trusted: {e}",
+                    key.profile
+                ));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Waits for the session's lease, up to the deadline.
+    ///
+    /// # Errors
+    /// `Class::Timeout` when somebody holds it until the deadline.
+    pub async fn hold(&self, cx: &Context, key: &SessionKey) -> Result<Held, Error> {
+        let held = |lease| Held {
+            store: self.clone(),
+            key: key.clone(),
+            _lease: lease,
+        };
+        let Some(path) = &self.path else {
+            return Ok(held(None));
+        };
+        // A folder that cannot be written to keeps no lease and no session; the call goes on alone.
+        let Ok(lease) = Folder::make(path).and_then(|folder| lease(&folder, key)) else {
+            return Ok(held(None));
+        };
+        let mut wait = FIRST_WAIT;
+        loop {
+            match lease.try_lock() {
+                Ok(()) => return Ok(held(Some(lease))),
+                Err(std::fs::TryLockError::WouldBlock) => {}
+                // Some network file systems have no locks: better one refresh too many than none.
+                Err(std::fs::TryLockError::Error(_)) => return Ok(held(None)),
+            }
+            if cx.left().is_some_and(|left| left <= wait) {
+                let what = format!("profile \"{}\": another process is using its login", key.profile);
+                return Err(Error::new(
+                    Class::Timeout,
+                    format!("{what}, and the deadline passed"),
+                ));
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+}
+
+impl Held {
+    /// The session as it is stored now.
+    ///
+    /// # Errors
+    /// As [`SessionStore::read`].
+    pub fn read(&self, cx: &Context) -> Result<Option<Session>, Error> {
+        self.store.read(cx, &self.key)
+    }
+
+    /// Stores the session, whole or not at all, and on the disk before this returns.
+    ///
+    /// # Errors
+    /// `Class::Other` when it cannot be written.
+    pub fn write(&self, session: &Session) -> Result<(), Error> {
+        let path = self.store.path.as_ref().ok_or_else(homeless)?;
+        let written = Folder::make(path).and_then(|folder| replace(&folder, &self.key, &session.to_json()));
+        written.map_err(|e| {
+            let what = format!(
+                "the login of profile \"{}\" cannot be stored in {}",
+                self.key.profile,
+                path.display()
+            );
+            Error::new(Class::Other, format!("{what}: {e}"))
+        })
+    }
+
+    /// Removes the session; that there is none is fine.
+    pub fn remove(&self) {
+        if let Some(Ok(folder)) = self.store.path.as_ref().map(|path| Folder::open(path)) {
+            folder.remove(&file_name(&self.key));
+        }
+    }
+}
+
+fn stem(key: &SessionKey) -> String {
+    let mut bytes = Vec::new();
+    for field in [&key.profile, &key.issuer, &key.client_id] {
+        bytes.extend(u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(field.as_bytes());
+    }
+    digest(&SHA256, &bytes)
+        .as_ref()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
+}
+
+fn file_name(key: &SessionKey) -> String {
+    format!("{}.session", stem(key))
+}
+
+fn lease(folder: &Folder, key: &SessionKey) -> Result<File, Distrust> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let name = format!("{}.lease", stem(key));
+    let file = rustix::fs::openat(folder.fd(), name, flags, Mode::RUSR.union(Mode::WUSR))?;
+    Ok(File::from(file))
+}
+
+fn contents(folder: &Folder, name: &str) -> Result<Secret, Distrust> {
+    let (file, stat) = folder.file(name)?;
+    if u64::try_from(stat.st_size).unwrap_or(u64::MAX) > LARGEST {
+        return Err(Distrust::Suspect("it is too large"));
+    }
+    let mut text = String::new();
+    file.take(LARGEST)
+        .read_to_string(&mut text)
+        .map_err(Distrust::Io)?;
+    Ok(Secret::new(text))
+}
+
+/// Writes a temporary file beside it, syncs, renames, and syncs the folder.
+fn replace(folder: &Folder, key: &SessionKey, bytes: &Secret) -> Result<(), Distrust> {
+    let (name, temporary) = (file_name(key), format!("{}.new", stem(key)));
+    // The lease is held: a leftover is a killed writer's.
+    folder.remove(&temporary);
+    let mut file = folder.create(&temporary)?;
+    let written = file
+        .write_all(bytes.reveal().as_bytes())
+        .and_then(|()| file.sync_all());
+    if let Err(e) = written {
+        folder.remove(&temporary);
+        return Err(Distrust::Io(e));
+    }
+    rustix::fs::renameat(folder.fd(), temporary.as_str(), folder.fd(), name.as_str())?;
+    Ok(rustix::fs::fsync(folder.fd())?)
+}
