@@ -8,12 +8,16 @@ use clap::ArgMatches;
 
 pub(crate) mod cache;
 mod completions;
+mod demo;
+mod doctor;
 mod explain;
 mod help;
 mod inspect;
 mod issuer;
 mod man;
 pub(crate) mod token;
+mod verify;
+mod verify_jws;
 
 /// A command.
 pub(crate) struct Command {
@@ -29,9 +33,13 @@ pub(crate) struct Command {
 const TABLE: &[Command] = &[
     token::COMMAND,
     explain::COMMAND,
+    doctor::COMMAND,
     inspect::COMMAND,
+    verify::COMMAND,
+    verify_jws::COMMAND,
     cache::COMMAND,
     issuer::COMMAND,
+    demo::COMMAND,
     completions::COMMAND,
     man::COMMAND,
     help::COMMAND,

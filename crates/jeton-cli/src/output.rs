@@ -68,10 +68,15 @@ impl Output {
     }
 
     /// Data, exactly as given.
-    pub(crate) fn data(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        out.write_all(bytes)?;
         out.flush()
+    }
+
+    /// Text, exactly as given.
+    pub(crate) fn data(&self, text: &str) -> io::Result<()> {
+        self.bytes(text.as_bytes())
     }
 
     /// Data and a newline.
@@ -90,6 +95,11 @@ impl Output {
     /// Whether standard output is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         io::stdout().is_terminal()
+    }
+
+    /// Whether colours are welcome on standard output: a terminal, and nobody said no.
+    pub(crate) fn is_colourful(&self) -> bool {
+        anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
     }
 
     /// Whether a person watches standard error.

@@ -176,13 +176,13 @@ fn chain(layers: Layers<'_>, profile: Option<&Profile>, flag: &[String]) -> Resu
 }
 
 fn sources(specs: &[String]) -> Result<Vec<Arc<dyn Source>>, Error> {
-    specs.iter().map(|spec| jeton::source::named(spec)).collect()
+    specs.iter().map(|spec| jeton::source::spec::parse(spec)).collect()
 }
 
 /// The source behind a profile's grant.
 fn source_for_profile(profile: &Profile, _config: &Config) -> Result<Arc<dyn Source>, Failure> {
     match &profile.grant {
-        Grant::Place(spec) => Ok(jeton::source::named(spec)?),
+        Grant::Place(spec) => Ok(jeton::source::spec::parse(spec)?),
         grant => Err(Failure::usage(format!(
             "profile `{}`: this build has no grant `{}`",
             profile.name,

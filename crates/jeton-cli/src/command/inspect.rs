@@ -59,24 +59,20 @@ pub(super) fn given(session: &Session, argument: Option<&str>) -> Result<String,
         session.output.warning(
             "the token is on the command line, where other users and the shell's history see it; give `-` and pipe it in",
         );
-        return Ok(token.trim().to_owned());
+        return Ok(token.to_owned());
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let read = std::io::stdin()
         .lock()
         .take(INPUT_CAP + 1)
-        .read_to_string(&mut text);
+        .read_to_end(&mut bytes);
     read.map_err(|e| Failure::usage(format!("standard input: {e}")))?;
-    if text.len() as u64 > INPUT_CAP {
-        return Err(Failure::new(
-            Exit::Refused,
-            "too-large: standard input is larger than 1 MiB",
-        ));
-    }
-    match text.trim() {
-        "" => Err(Failure::usage("no token: standard input is empty")),
-        token => Ok(token.to_owned()),
-    }
+    // What is no text is no token either, and the decoder says so; a newline at the end is the shell's.
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text
+        .strip_suffix('\n')
+        .map_or(&*text, |text| text.strip_suffix('\r').unwrap_or(text))
+        .to_owned())
 }
 
 fn report(token: &Inspection, now: UnixTime) -> Value {
