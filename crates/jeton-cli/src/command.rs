@@ -14,7 +14,10 @@ mod explain;
 mod help;
 mod inspect;
 mod issuer;
+pub(crate) mod login;
+mod logout;
 mod man;
+mod status;
 pub(crate) mod token;
 mod verify;
 mod verify_jws;
@@ -37,6 +40,9 @@ const TABLE: &[Command] = &[
     inspect::COMMAND,
     verify::COMMAND,
     verify_jws::COMMAND,
+    login::COMMAND,
+    logout::COMMAND,
+    status::COMMAND,
     cache::COMMAND,
     issuer::COMMAND,
     demo::COMMAND,

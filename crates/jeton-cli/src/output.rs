@@ -117,6 +117,14 @@ impl Output {
         self.say(Level::Note, message, None);
     }
 
+    /// What a person must see to go on, even where silence was asked for.
+    pub(crate) fn prompt(&self, message: &str) {
+        match self.manner.format {
+            LogFormat::Json => self.put(&self.as_json(Level::Note, message, None)),
+            LogFormat::Text => self.put(&self.as_text(Level::Note, message, None)),
+        }
+    }
+
     /// What happens, for those who asked (`-v`).
     pub(crate) fn detail(&self, message: &str) {
         self.say(Level::Detail, message, None);

@@ -7,7 +7,8 @@ use crate::settings::{Layers, Setting};
 use jeton::config::{AMBIENT, Config, Grant, Profile};
 use jeton::context::DEFAULT_TIMEOUT;
 use jeton::core::request::DEFAULT_MIN_VALIDITY;
-use jeton::{Chain, Env, Error, Jeton, RetryPolicy, Source, Token, TokenRequest};
+use jeton::profiles::{Profiles, Wishes};
+use jeton::{Chain, Context, Env, Error, Jeton, RetryPolicy, Source, Token, TokenRequest};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,11 +122,11 @@ pub(crate) fn settle(session: &Session, asked: &Asked, pace: &Pace, keep: &Keep)
         None => session.env.clone(),
     };
     let env = with_ca_file(layers, env)?;
-    let chain = chain(layers, profile, &asked.source)?;
     let request = request(layers, profile, asked, keep)?;
     let (mut cx, progress) = session.context(&env);
     let timeout;
     (cx.policy, timeout) = policy(layers, pace)?;
+    let chain = chain(layers, profile, &asked.source, &cx, timeout)?;
     let jeton = Jeton::builder(cx, chain)
         .profile(profile.map_or("", |profile| profile.name.as_str()))
         .timeout(timeout)
@@ -152,7 +153,13 @@ pub(crate) fn with_ca_file(layers: Layers<'_>, env: Env) -> Result<Env, Failure>
     })
 }
 
-fn chain(layers: Layers<'_>, profile: Option<&Profile>, flag: &[String]) -> Result<Chain, Failure> {
+fn chain(
+    layers: Layers<'_>,
+    profile: Option<&Profile>,
+    flag: &[String],
+    cx: &Context,
+    timeout: Duration,
+) -> Result<Chain, Failure> {
     let is_ambient = profile.is_none_or(|profile| profile.grant == Grant::Ambient);
     if let Some(profile) = profile.filter(|_| !is_ambient) {
         if !flag.is_empty() {
@@ -162,7 +169,12 @@ fn chain(layers: Layers<'_>, profile: Option<&Profile>, flag: &[String]) -> Resu
             );
             return Err(Failure::usage(why).with_hint("leave out one of the two"));
         }
-        return Ok(Chain::named(vec![source_for_profile(profile, layers.config)?]));
+        let wishes = Wishes {
+            timeout: Some(timeout),
+            ..Wishes::default()
+        };
+        let profiles = Profiles::new(Arc::new(layers.config.clone()), cx.clone(), wishes);
+        return Ok(Chain::named(vec![profiles.source(profile)?]));
     }
     let named = layers.texts(&setting::SOURCE, flag)?;
     if !named.is_empty() {
@@ -176,19 +188,10 @@ fn chain(layers: Layers<'_>, profile: Option<&Profile>, flag: &[String]) -> Resu
 }
 
 fn sources(specs: &[String]) -> Result<Vec<Arc<dyn Source>>, Error> {
-    specs.iter().map(|spec| jeton::source::spec::parse(spec)).collect()
-}
-
-/// The source behind a profile's grant.
-fn source_for_profile(profile: &Profile, _config: &Config) -> Result<Arc<dyn Source>, Failure> {
-    match &profile.grant {
-        Grant::Place(spec) => Ok(jeton::source::spec::parse(spec)?),
-        grant => Err(Failure::usage(format!(
-            "profile `{}`: this build has no grant `{}`",
-            profile.name,
-            grant.name()
-        ))),
-    }
+    specs
+        .iter()
+        .map(|spec| jeton::source::spec::parse(spec))
+        .collect()
 }
 
 /// The layers above the profile's own word: flags and variables.

@@ -153,7 +153,10 @@ impl Profiles {
     }
 
     /// The profile's one source.
-    fn source(&self, profile: &Profile) -> Result<Arc<dyn Source>, Error> {
+    ///
+    /// # Errors
+    /// `Class::Config` for a profile that cannot work.
+    pub fn source(&self, profile: &Profile) -> Result<Arc<dyn Source>, Error> {
         Ok(match &profile.grant {
             Grant::Ambient => Arc::new(parts::Ambient::new(profile, self.ambient()?)),
             Grant::Place(spec) => source::named(spec)?,

@@ -64,6 +64,10 @@ pub(crate) const OWN: &[Variable] = &[
         "the socket of a running agent: a path or unix:PATH",
     ),
     variable("JETON_CACHE_DIR", "the cache folder"),
+    variable(
+        "JETON_STATE_DIR",
+        "the folder of logins [default: sessions in JETON_CACHE_DIR where that is set]",
+    ),
 ];
 
 /// Everybody's.
