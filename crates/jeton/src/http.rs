@@ -35,7 +35,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use url::Url;
+
+pub use url::Url;
 
 /// The largest token answer that is read, in bytes.
 pub const TOKEN_BODY_CAP: usize = 256 * 1024;

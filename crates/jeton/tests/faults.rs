@@ -1,6 +1,17 @@
 //! The fault table (B1 to B5, B8, B18): what the other side does, how many attempts it sees, and what comes of it.
 //!
 //! The other side is `jeton-issuer`, on real sockets; so the waits are real too, and a thousandth of the defaults.
+#[path = "faults/deadline.rs"]
+mod deadline;
+#[path = "faults/proxies.rs"]
+mod proxies;
+#[path = "faults/secrets.rs"]
+mod secrets;
+#[path = "faults/tls.rs"]
+mod tls;
+#[path = "faults/unreachable.rs"]
+mod unreachable;
+
 use jeton::answer::{self, Received};
 use jeton::http::Request;
 use jeton::{Class, Clock, Context, Env, Error, RetryPolicy, Secret, Token, TokenRequest};

@@ -175,3 +175,102 @@ pub(super) fn refused(status: StatusCode, place: &str) -> Fault {
     fault.status = Some(code);
     fault
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(variables: &[(&str, &str)], url: &str) -> Option<String> {
+        let env: Env = variables.iter().copied().collect();
+        let url = Url::parse(url).unwrap();
+        let proxy = of(&env, &url).unwrap_or_else(|fault| panic!("{}", fault.detail));
+        proxy.map(|proxy| proxy.url.to_string())
+    }
+
+    #[test]
+    fn b9_which_variable_counts_for_which_scheme() {
+        let (s, h, a) = (
+            ("HTTPS_PROXY", "s:1"),
+            ("HTTP_PROXY", "h:1"),
+            ("ALL_PROXY", "a:1"),
+        );
+        let cgi = ("REQUEST_METHOD", "GET");
+        let (https, http) = ("https://x.org/", "http://x.org/");
+        let rows: [(&[(&str, &str)], &str, Option<&str>); 10] = [
+            (&[s, h, a], https, Some("http://s:1/")),
+            (&[s, h, a], http, Some("http://h:1/")),
+            (&[a], https, Some("http://a:1/")),
+            (&[h], https, None),
+            (&[s], http, None),
+            (&[("https_proxy", "l:1")], https, Some("http://l:1/")),
+            (&[h, cgi], http, None),
+            (&[("http_proxy", "l:1"), h, cgi], http, Some("http://l:1/")),
+            (&[("HTTPS_PROXY", ""), a], https, Some("http://a:1/")),
+            (&[], https, None),
+        ];
+        for (variables, url, proxy) in rows {
+            assert_eq!(chosen(variables, url).as_deref(), proxy, "{variables:?} {url}");
+        }
+    }
+
+    #[test]
+    fn b9_this_machine_and_its_metadata_are_never_proxied() {
+        for host in [
+            "localhost",
+            "a.localhost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "[::1]",
+            "169.254.169.254",
+            "169.254.170.2",
+            "[fd00:ec2::254]",
+            "[fe80::1]",
+            "metadata.google.internal",
+        ] {
+            assert_eq!(
+                chosen(&[("ALL_PROXY", "a:1")], &format!("http://{host}/")),
+                None,
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn b9_what_an_entry_of_no_proxy_means() {
+        let rows = [
+            ("*", "a.example.com", true),
+            ("example.com", "example.com", true),
+            ("example.com", "a.example.com", true),
+            (".example.com", "a.example.com", true),
+            (".example.com", "example.com", true),
+            ("*.example.com", "a.example.com", true),
+            ("EXAMPLE.com", "a.Example.COM", true),
+            ("example.com", "badexample.com", false),
+            ("example.com", "example.com.evil.org", false),
+            ("ample.com", "example.com", false),
+            ("example.com:443", "example.com", true),
+            ("example.com:8443", "example.com", false),
+            ("other.org, example.com", "example.com", true),
+            ("other.org example.com", "example.com", true),
+            (",, ,", "example.com", false),
+            (".", "example.com", false),
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("0.0.0.0/0", "11.1.2.3", true),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3:443", "10.1.2.3", true),
+            ("10.1.2.3:80", "10.1.2.3", false),
+            ("10.0.0.0/99", "10.1.2.3", false),
+            ("2001:db8::/32", "[2001:db8::1]", true),
+            ("2001:db8::1", "[2001:db8::1]", true),
+            ("[2001:db8::1]:443", "[2001:db8::1]", true),
+            ("::/0", "[2001:db8::1]", true),
+            ("2001:db9::/32", "[2001:db8::1]", false),
+        ];
+        for (list, host, straight) in rows {
+            let variables = [("HTTPS_PROXY", "p:1"), ("NO_PROXY", list)];
+            let proxy = chosen(&variables, &format!("https://{host}/"));
+            assert_eq!(proxy.is_none(), straight, "{list:?} {host}");
+        }
+    }
+}

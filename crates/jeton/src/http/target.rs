@@ -216,3 +216,87 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         _ => (0x2000..0x4000).contains(&s[0]),               // the only global unicast there is
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b2_which_urls_can_be_asked() {
+        // (text, as a URL, as a metadata server's URL)
+        let rows = [
+            ("https://issuer.example.com/a?b=c", true, true),
+            ("http://localhost:8080/", true, true),
+            ("http://127.0.0.1:1/", true, true),
+            ("http://[::1]:1/", true, true),
+            ("http://169.254.169.254/latest", false, true),
+            ("http://169.254.170.23/v1", false, true),
+            ("http://[fd00:ec2::23]/v1", false, true),
+            ("http://metadata.google.internal/", false, true),
+            ("http://168.63.129.16/", false, true),
+            ("http://issuer.example.com/", false, false),
+            ("http://localhost.example.com/", false, false),
+            ("http://127.0.0.1.example.com/", false, false),
+            ("http://10.0.0.1/", false, false),
+            ("ftp://issuer.example.com/", false, false),
+            ("file:///etc/passwd", false, false),
+            ("https://user@issuer.example.com/", false, false),
+            ("https://:word@issuer.example.com/", false, false),
+            ("https://issuer.example.com/\r\nX: y", false, false),
+            ("https://issuer.example.com/\t", false, false),
+            (" https://issuer.example.com/", false, false),
+            ("https://", false, false),
+            ("issuer.example.com", false, false),
+            ("", false, false),
+        ];
+        for (text, plain, metadata) in rows {
+            assert_eq!(checked_url(text, "X").is_ok(), plain, "{text:?}");
+            assert_eq!(checked_metadata_url(text, "X").is_ok(), metadata, "{text:?}");
+        }
+        let error = checked_url("http://user:canary@h/", "VARIABLE").unwrap_err();
+        assert_eq!(error.kind(), Class::Config);
+        assert!(error.to_string().contains("VARIABLE") && !error.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn which_addresses_are_public() {
+        let rows = [
+            ("93.184.216.34", true),
+            ("8.8.8.8", true),
+            ("2606:4700::1111", true),
+            ("10.0.0.1", false),
+            ("172.16.0.1", false),
+            ("172.32.0.1", true),
+            ("192.168.0.1", false),
+            ("127.0.0.1", false),
+            ("0.0.0.0", false),
+            ("169.254.169.254", false),
+            ("100.64.0.1", false),
+            ("100.100.100.200", false),
+            ("168.63.129.16", false),
+            ("192.0.0.192", false),
+            ("192.0.2.1", false),
+            ("198.18.0.1", false),
+            ("224.0.0.1", false),
+            ("240.0.0.1", false),
+            ("255.255.255.255", false),
+            ("::", false),
+            ("::1", false),
+            ("::ffff:10.0.0.1", false),
+            ("::ffff:8.8.8.8", true),
+            ("::10.0.0.1", false),
+            ("64:ff9b::a9fe:a9fe", false),
+            ("64:ff9b::808:808", true),
+            ("2002:a9fe:a9fe::1", false),
+            ("2001:db8::1", false),
+            ("2001::1", false),
+            ("fc00::1", false),
+            ("fd00:ec2::254", false),
+            ("fe80::1", false),
+            ("ff02::1", false),
+        ];
+        for (text, public) in rows {
+            assert_eq!(is_public(text.parse().unwrap()), public, "{text}");
+        }
+    }
+}
