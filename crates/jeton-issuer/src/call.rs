@@ -1,11 +1,10 @@
 //! A request as the routes see it.
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use serde_json::Value;
 
 /// A request as the routes see it: the prefix is gone, the pieces of the path have names.
 pub(crate) struct Call {
-    pub(crate) method: Method,
     /// The path under the issuer URL, still percent-encoded.
     pub(crate) path: String,
     pub(crate) query: String,

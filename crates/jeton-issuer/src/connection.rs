@@ -130,7 +130,6 @@ fn recorded(
 fn call(request: Request<Bytes>, path: String) -> Call {
     let (head, body) = request.into_parts();
     Call {
-        method: head.method,
         path,
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
@@ -142,37 +141,40 @@ fn call(request: Request<Bytes>, path: String) -> Call {
 fn with_faults(provider: &Provider, found: Found, mut call: Call, faults: &[Fault]) -> Reply {
     let mut desk = Desk::plain(provider);
     faults.iter().for_each(|fault| before(&mut desk, fault));
-    let mut answer = match found {
-        Found::Route(route, pieces) => {
-            call.pieces = pieces;
-            (route.handle)(&desk, &call)
-        }
-        Found::OtherMethod(_, allowed) => Answer::text(405, "not with this method\n").with("allow", allowed),
-        Found::Nothing => Answer::text(404, "there is nothing here\n"),
+    if let Found::Route(_, pieces) = &found {
+        call.pieces.clone_from(pieces);
+    }
+    let mut answer = match faults.iter().any(Fault::is_instead) {
+        true => Answer::empty(200),
+        false => carried_out(&desk, &found, &call),
     };
-    let url = desk.url();
+    let play = |fault| Play {
+        args: fault,
+        url: &provider.url,
+        call: &call,
+    };
     for fault in faults {
-        let play = Play {
-            args: &fault.args,
-            url,
-            call: &call,
-        };
-        if let Effect::Answer(change) = fault.effect {
-            change(&play, &mut answer);
+        if let Effect::Answer(change) | Effect::Instead(change) = fault.effect {
+            change(&play(&fault.args), &mut answer);
         }
     }
     let answer = answer.dated(desk.now());
-    for fault in faults {
-        let play = Play {
-            args: &fault.args,
-            url,
-            call: &call,
-        };
-        if let Effect::Wire(script) = fault.effect {
-            return Reply::Script(script(&play, &answer));
+    let script = faults.iter().find_map(|fault| match fault.effect {
+        Effect::Wire(script) => Some(script(&play(&fault.args), &answer)),
+        Effect::Cut(script) => Some(script(&play(&fault.args))),
+        _ => None,
+    });
+    script.map_or(Reply::Answer(answer), Reply::Script)
+}
+
+fn carried_out(desk: &Desk<'_>, found: &Found, call: &Call) -> Answer {
+    match found {
+        Found::Route(route, _) => (route.handle)(desk, call),
+        Found::OtherMethod(_, allowed) => {
+            Answer::text(405, "not with this method\n").with("allow", allowed.clone())
         }
+        Found::Nothing => Answer::text(404, "there is nothing here\n"),
     }
-    Reply::Answer(answer)
 }
 
 /// What a fault changes before the request is answered.
@@ -193,7 +195,12 @@ fn before(desk: &mut Desk<'_>, fault: &Fault) {
             // A key that cannot be made leaves the old ones in place.
             let _ = desk.provider.keys().rotate(drop_old);
         }
-        Effect::Normal | Effect::Accept(_) | Effect::Wire(_) | Effect::Answer(_) => {}
+        Effect::Normal
+        | Effect::Accept(_)
+        | Effect::Wire(_)
+        | Effect::Cut(_)
+        | Effect::Answer(_)
+        | Effect::Instead(_) => {}
     }
 }
 

@@ -2,11 +2,11 @@
 use crate::error::Error;
 use crate::faults::{Board, TokenTwist};
 use crate::grants::Ledger;
-use crate::keys::{KeyRing, SigningKey, unguessable};
+use crate::keys::{self, KeyRing, unguessable};
 use crate::mint::Mint;
 use crate::options::Options;
 use crate::record::Recorded;
-use jeton_core::UnixTime;
+use jeton_core::{Algorithm, SigningKey, UnixTime};
 use serde_json::{Map, Value};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,7 +46,7 @@ impl Provider {
             ledger: Mutex::default(),
             offset_seconds: AtomicI64::new(0),
             keys: Mutex::new(KeyRing::new(options.algorithm)?),
-            foreign: SigningKey::generate(crate::Algorithm::Es256)?,
+            foreign: keys::generate(Algorithm::Es256)?,
             started: Instant::now(),
             options,
         })

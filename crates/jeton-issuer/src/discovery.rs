@@ -15,7 +15,7 @@ pub(crate) fn document(desk: &Desk<'_>, _: &Call) -> Answer {
         .provider
         .keys()
         .current()
-        .map_or("RS256", |key| key.algorithm());
+        .map_or("RS256", |key| key.algorithm().name());
     let body = json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}/authorize"),

@@ -28,7 +28,8 @@
 //!
 //! # Which rule plays
 //! Of the faults that take the place of an answer (connection, wire, answer) the first rule that fits and has turns
-//! left plays; faults of tokens, of clocks and rotations all play together. The routes that steer the issuer
+//! left plays. A fault that takes the whole answer's place (a status, a page, a reset) keeps the request from being
+//! carried out; `lostrst` and its like carry it out and lose the answer. Faults of tokens, of clocks and rotations all play together. The routes that steer the issuer
 //! (`/_requests`, `/_faults`, …) have no faults.
 //!
 //! ```
@@ -118,9 +119,14 @@ pub(crate) enum Effect {
     /// Nothing: the turn of a normal answer in a list.
     Normal,
     Accept(Accept),
-    /// The answer is not given to HTTP; this is played instead.
+    /// The request is carried out, and its answer goes over the wire like this.
     Wire(fn(&Play<'_>, &Answer) -> Script),
+    /// The request is not carried out; this goes over the wire.
+    Cut(fn(&Play<'_>) -> Script),
+    /// The request is carried out, and its answer is changed.
     Answer(fn(&Play<'_>, &mut Answer)),
+    /// The request is not carried out; an answer is made from nothing.
+    Instead(fn(&Play<'_>, &mut Answer)),
     Token(fn(&Args, &mut Mint)),
     /// The clock is N seconds ahead, times this.
     Clock(i64),
@@ -134,6 +140,11 @@ impl Effect {
     /// Whether it takes the place of an answer, so that only one such can play.
     pub(crate) fn is_exclusive(self) -> bool {
         !matches!(self, Self::Token(_) | Self::Clock(_) | Self::Rotate { .. })
+    }
+
+    /// Whether the request is not carried out at all, as when a gateway answers: a refresh token is not used up then.
+    pub(crate) fn is_instead(self) -> bool {
+        matches!(self, Self::Cut(_) | Self::Instead(_))
     }
 
     pub(crate) fn is_accept(self) -> bool {

@@ -2,6 +2,7 @@
 use crate::desk::{Desk, Provider, lock};
 use crate::error::Error;
 use crate::faults::{self, Board, Rule};
+use crate::grants;
 use crate::keys::unguessable;
 use crate::listener;
 use crate::options::Options;
@@ -263,6 +264,12 @@ impl RunningIssuer {
     #[must_use]
     pub fn mint(&self, claims: Map<String, Value>) -> String {
         Desk::plain(&self.provider).identity_token(claims)
+    }
+
+    /// A refresh token as if somebody had logged in, for tests that begin there.
+    #[must_use]
+    pub fn refresh_token(&self, client: &str, subject: &str, scope: &str) -> String {
+        grants::plant_refresh_token(&Desk::plain(&self.provider), client, subject, scope)
     }
 
     /// The public keys, as a JWK set.

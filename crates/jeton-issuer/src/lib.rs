@@ -49,6 +49,7 @@ mod tls;
 pub use error::Error;
 pub use faults::{Fault, Rule};
 pub use issuer::{Issuer, RunningIssuer};
-pub use options::{Algorithm, Client, Clock, Options, TlsMode};
+pub use jeton_core::Algorithm;
+pub use options::{Client, Clock, Options, TlsMode};
 pub use proxy::Proxy;
 pub use record::Recorded;

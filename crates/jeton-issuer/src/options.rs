@@ -1,6 +1,6 @@
 //! What can be chosen when an issuer is started.
 use crate::faults::Rule;
-use jeton_core::UnixTime;
+use jeton_core::{Algorithm, UnixTime};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -18,18 +18,6 @@ pub const DEFAULT_DEVICE_LIFE: Duration = Duration::from_secs(600);
 
 /// What the issuer takes for the present.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;
-
-/// The signature algorithm of the issuer's keys (RFC 7518 section 3.1, RFC 8037).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Algorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256 and 2048 bits: what most platforms sign with.
-    #[default]
-    Rs256,
-    /// ECDSA with P-256 and SHA-256: the quickest to start.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
 
 /// The certificate that an issuer with TLS shows. The authority that [`crate::RunningIssuer::ca_pem`] gives signed all
 /// but the self-signed one.
@@ -63,7 +51,7 @@ pub struct Options {
     pub force: bool,
     /// The path of the issuer URL, such as `/some/path`; empty for none.
     pub path: String,
-    /// The algorithm of its keys.
+    /// The algorithm of its keys: RS256 is what most platforms sign with, ES256 is the quickest to start.
     pub algorithm: Algorithm,
     /// How long minted identity tokens live.
     pub token_life: Duration,
@@ -91,7 +79,7 @@ pub struct Options {
     pub device_life: Duration,
     /// Give a new refresh token at each refresh, and treat the use of an old one as theft.
     pub rotate_refresh: bool,
-    /// Whose assertions and subject tokens are taken beside its own: issuer, and its JWK set as JSON.
+    /// Whose assertions and subject tokens are taken beside its own: an issuer or a client, and its JWK set as JSON.
     pub trusted: Vec<(String, serde_json::Value)>,
 }
 
@@ -103,7 +91,7 @@ impl Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             force: false,
             path: String::new(),
-            algorithm: Algorithm::default(),
+            algorithm: Algorithm::Rs256,
             token_life: DEFAULT_TOKEN_LIFE,
             access_life: DEFAULT_ACCESS_LIFE,
             tls: None,

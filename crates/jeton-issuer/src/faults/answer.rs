@@ -1,5 +1,5 @@
 //! Faults of whole answers: statuses, redirects, bodies that are no token.
-use super::Effect::Answer as Change;
+use super::Effect::{Answer as Change, Instead};
 use super::{Entry, Play, entry};
 use crate::answer::{Answer, Body};
 use serde_json::{Value, json};
@@ -17,105 +17,109 @@ const PENDING: &str = "Can't issue ID_TOKEN for job in 'Pending' state";
 pub(super) const TABLE: &[Entry] = &[
     entry(
         "sNNN",
-        Change(status),
+        Instead(status),
         "this status; -raN or `value` is its Retry-After",
     ),
     entry(
         "pending403",
-        Change(pending),
+        Instead(pending),
         "GitHub's 403 of a job that is still pending",
     ),
     entry(
         "delayed403",
-        Change(delayed),
+        Instead(delayed),
         "GitHub's 403 of a job that is delayed",
     ),
-    entry("proxy407", Change(proxy), "407 with a challenge, as from a proxy"),
+    entry(
+        "proxy407",
+        Instead(proxy),
+        "407 with a challenge, as from a proxy",
+    ),
     entry(
         "ra99999",
-        Change(|_, a| wait(a, "99999")),
+        Instead(|_, a| wait(a, "99999")),
         "503 with Retry-After: 99999",
     ),
     entry(
         "rahuge",
-        Change(|_, a| wait(a, HUGE_WAIT)),
+        Instead(|_, a| wait(a, HUGE_WAIT)),
         "503 with a Retry-After beyond 64 bits",
     ),
-    entry("raneg", Change(|_, a| wait(a, "-1")), "503 with Retry-After: -1"),
+    entry("raneg", Instead(|_, a| wait(a, "-1")), "503 with Retry-After: -1"),
     entry(
         "rafrac",
-        Change(|_, a| wait(a, "1.5")),
+        Instead(|_, a| wait(a, "1.5")),
         "503 with Retry-After: 1.5",
     ),
     entry(
         "raempty",
-        Change(|_, a| wait(a, "")),
+        Instead(|_, a| wait(a, "")),
         "503 with an empty Retry-After",
     ),
     entry(
         "rabad",
-        Change(|_, a| wait(a, "soon")),
+        Instead(|_, a| wait(a, "soon")),
         "503 with Retry-After: soon",
     ),
     entry(
         "rapast",
-        Change(|_, a| wait(a, "Sun, 06 Nov 1994 08:49:37 GMT")),
+        Instead(|_, a| wait(a, "Sun, 06 Nov 1994 08:49:37 GMT")),
         "503, Retry-After in the past",
     ),
     entry(
         "radate",
-        Change(retry_date),
+        Instead(retry_date),
         "503 with a Retry-After date N seconds (2) after the answer's Date",
     ),
     entry(
         "redirect",
-        Change(redirect),
+        Instead(redirect),
         "302 (or N) to `value`, or to the same path with ?again",
     ),
-    entry("redirloop", Change(redirect_loop), "302 to itself"),
+    entry("redirloop", Instead(redirect_loop), "302 to itself"),
     entry(
         "redirother",
-        Change(redirect_other),
+        Instead(redirect_other),
         "302 to the same path on another host name (localhost)",
     ),
     entry(
         "redirfile",
-        Change(|p, a| location(p, a, "file:///etc/passwd")),
+        Instead(|p, a| location(p, a, "file:///etc/passwd")),
         "302 to a file",
     ),
     entry(
         "redirdata",
-        Change(|p, a| location(p, a, "data:text/plain,x")),
+        Instead(|p, a| location(p, a, "data:text/plain,x")),
         "302 to a data: URL",
     ),
     entry(
         "redirmeta",
-        Change(|p, a| location(p, a, METADATA)),
+        Instead(|p, a| location(p, a, METADATA)),
         "302 to the metadata address",
     ),
     entry(
         "redirnone",
-        Change(redirect_nowhere),
+        Instead(redirect_nowhere),
         "302 (or N) without Location",
     ),
     entry(
         "empty200",
-        Change(|_, a| text(a, 200, "text/plain", "")),
+        Instead(|_, a| text(a, 200, "text/plain", "")),
         "200 and no body",
     ),
     entry(
         "html200",
-        Change(|_, a| text(a, 200, "text/html", PAGE)),
+        Instead(|_, a| text(a, 200, "text/html", PAGE)),
         "200 and a gateway's page",
     ),
     entry(
         "htmljson",
-        Change(|_, a| text(a, 200, "application/json", PAGE)),
+        Instead(|_, a| text(a, 200, "application/json", PAGE)),
         "the page, called JSON",
     ),
     entry(
         "body",
-        Change(|p, a| text(a, 200, "application/json", p.args.value_or("{}"))),
+        Instead(|p, a| text(a, 200, "application/json", p.args.value_or("{}"))),
         "200 and `value`",
     ),
     entry("truncjson", Change(cut), "half of the JSON, in a complete answer"),

@@ -1,5 +1,5 @@
 //! Faults of token endpoints (RFC 6749 sections 5.1 and 5.2): errors, and successes with odd members.
-use super::Effect::Answer as Change;
+use super::Effect::{Answer as Change, Instead};
 use super::{Entry, Play, entry};
 use crate::answer::{Answer, Body};
 use serde_json::{Value, json};
@@ -10,95 +10,95 @@ const LONG: usize = 1024 * 1024;
 pub(super) const TABLE: &[Entry] = &[
     entry(
         "einvalidclient",
-        Change(|p, a| error(p, a, 401, "invalid_client")),
+        Instead(|p, a| error(p, a, 401, "invalid_client")),
         "invalid_client",
     ),
     entry(
         "einvalidgrant",
-        Change(|p, a| error(p, a, 400, "invalid_grant")),
+        Instead(|p, a| error(p, a, 400, "invalid_grant")),
         "invalid_grant",
     ),
     entry(
         "einvalidrequest",
-        Change(|p, a| error(p, a, 400, "invalid_request")),
+        Instead(|p, a| error(p, a, 400, "invalid_request")),
         "invalid_request",
     ),
     entry(
         "einvalidscope",
-        Change(|p, a| error(p, a, 400, "invalid_scope")),
+        Instead(|p, a| error(p, a, 400, "invalid_scope")),
         "invalid_scope",
     ),
     entry(
         "einvalidtarget",
-        Change(|p, a| error(p, a, 400, "invalid_target")),
+        Instead(|p, a| error(p, a, 400, "invalid_target")),
         "invalid_target",
     ),
     entry(
         "eunauthorized",
-        Change(|p, a| error(p, a, 400, "unauthorized_client")),
+        Instead(|p, a| error(p, a, 400, "unauthorized_client")),
         "unauthorized_client",
     ),
     entry(
         "eunsupported",
-        Change(|p, a| error(p, a, 400, "unsupported_grant_type")),
+        Instead(|p, a| error(p, a, 400, "unsupported_grant_type")),
         "unsupported_grant_type",
     ),
     entry(
         "edenied",
-        Change(|p, a| error(p, a, 400, "access_denied")),
+        Instead(|p, a| error(p, a, 400, "access_denied")),
         "access_denied",
     ),
     entry(
         "epending",
-        Change(|p, a| error(p, a, 400, "authorization_pending")),
+        Instead(|p, a| error(p, a, 400, "authorization_pending")),
         "authorization_pending",
     ),
     entry(
         "eslowdown",
-        Change(|p, a| error(p, a, 400, "slow_down")),
+        Instead(|p, a| error(p, a, 400, "slow_down")),
         "slow_down",
     ),
     entry(
         "eexpired",
-        Change(|p, a| error(p, a, 400, "expired_token")),
+        Instead(|p, a| error(p, a, 400, "expired_token")),
         "expired_token",
     ),
     entry(
         "etemp",
-        Change(|p, a| error(p, a, 400, "temporarily_unavailable")),
+        Instead(|p, a| error(p, a, 400, "temporarily_unavailable")),
         "temporarily_unavailable with 400",
     ),
     entry(
         "eserver",
-        Change(|p, a| error(p, a, 400, "server_error")),
+        Instead(|p, a| error(p, a, 400, "server_error")),
         "server_error with 400",
     ),
     entry(
         "e200",
-        Change(|p, a| error(p, a, 200, "invalid_grant")),
+        Instead(|p, a| error(p, a, 200, "invalid_grant")),
         "an error with 200",
     ),
     entry(
         "eansi",
-        Change(|_, a| described(a, "\u{1b}[31mred\u{1b}]0;title\u{7}")),
+        Instead(|_, a| described(a, "\u{1b}[31mred\u{1b}]0;title\u{7}")),
         "escapes in the description",
     ),
     entry(
         "ecrlf",
-        Change(|_, a| described(a, "one\r\nforged: line\n::error::two")),
+        Instead(|_, a| described(a, "one\r\nforged: line\n::error::two")),
         "line breaks in it",
     ),
     entry(
         "ebidi",
-        Change(|_, a| described(a, "right\u{202e}tfel\u{2066}\u{200b}")),
+        Instead(|_, a| described(a, "right\u{202e}tfel\u{2066}\u{200b}")),
         "direction marks in it",
     ),
     entry(
         "elong",
-        Change(|_, a| described(a, &"long ".repeat(LONG / 5))),
+        Instead(|_, a| described(a, &"long ".repeat(LONG / 5))),
         "a mebibyte of it",
     ),
-    entry("eleak", Change(echo), "an echo of the request's secrets in it"),
+    entry("eleak", Instead(echo), "an echo of the request's secrets in it"),
     entry(
         "expstring",
         Change(|p, a| member(a, "expires_in", text_of(p, "3600"))),
@@ -186,6 +186,26 @@ pub(super) const TABLE: &[Entry] = &[
     ),
     entry("noidtoken", Change(|_, a| remove(a, "id_token")), "no id_token"),
     entry("nointerval", Change(|_, a| remove(a, "interval")), "no interval"),
+    entry(
+        "wrongstate",
+        Change(|_, a| in_location(a, "state", Some("another"))),
+        "another state in the redirect",
+    ),
+    entry(
+        "nostate",
+        Change(|_, a| in_location(a, "state", None)),
+        "no state in the redirect",
+    ),
+    entry(
+        "wrongredirectiss",
+        Change(|_, a| in_location(a, "iss", Some("https://somebody-else.example.com"))),
+        "another iss in the redirect (RFC 9207)",
+    ),
+    entry(
+        "nocode",
+        Change(|_, a| in_location(a, "code", None)),
+        "no code in the redirect",
+    ),
 ];
 
 const SAML: &str = "urn:ietf:params:oauth:token-type:saml2";
@@ -222,4 +242,23 @@ fn remove(answer: &mut Answer, name: &str) {
     if let Body::Json(Value::Object(members)) = &mut answer.body {
         members.remove(name);
     }
+}
+
+/// Changes a parameter of the address that the answer sends the browser to.
+fn in_location(answer: &mut Answer, name: &str, value: Option<&str>) {
+    let found = answer.headers.iter_mut().find(|(field, _)| field == "location");
+    let Some((_, location)) = found else { return };
+    let Ok(mut url) = url::Url::parse(location) else {
+        return;
+    };
+    let pairs: Vec<_> = url
+        .query_pairs()
+        .into_owned()
+        .filter(|(key, _)| key != name)
+        .collect();
+    url.query_pairs_mut()
+        .clear()
+        .extend_pairs(pairs)
+        .extend_pairs(value.map(|value| (name, value)));
+    *location = url.into();
 }

@@ -46,6 +46,12 @@ impl Fault {
         Ok(fault)
     }
 
+    /// Whether the request is not carried out. A success other than the usual one needs an answer to be put on.
+    pub(crate) fn is_instead(&self) -> bool {
+        let success = (200..300).contains(&self.args.status);
+        self.effect.is_instead() && !success
+    }
+
     fn named(name: &str) -> Result<Self, Error> {
         let status = status(name);
         let wanted = if status.is_some() { ANY_STATUS } else { name };

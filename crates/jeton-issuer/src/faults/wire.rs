@@ -1,5 +1,5 @@
 //! Faults below HTTP: what goes over the connection in the place of an answer.
-use super::Effect::Wire;
+use super::Effect::{Cut, Wire};
 use super::{Entry, Play, entry};
 use crate::answer::Answer;
 use crate::script::{Script, Step};
@@ -23,7 +23,7 @@ const MANY_FIELDS: i64 = 10_000;
 pub(super) const TABLE: &[Entry] = &[
     entry(
         "stall",
-        Wire(|_, _| vec![Step::Hold]),
+        Cut(|_| vec![Step::Hold]),
         "nothing comes back, the connection stays open",
     ),
     entry("stallhead", Wire(stall_after_head), "the head, then nothing"),
@@ -44,10 +44,25 @@ pub(super) const TABLE: &[Entry] = &[
         "the head byte by byte, -msN between them",
     ),
     entry("delay", Wire(delay), "the answer after -msN"),
-    entry("rst", Wire(|_, _| vec![Step::Reset]), "a reset before the answer"),
+    entry("rst", Cut(|_| vec![Step::Reset]), "a reset before the answer"),
     entry("rsthead", Wire(reset_after_head), "the head, then a reset"),
     entry("rstbody", Wire(reset_in_body), "half of the body, then a reset"),
-    entry("fin", Wire(|_, _| Vec::new()), "a close before the answer"),
+    entry("fin", Cut(|_| Vec::new()), "a close before the answer"),
+    entry(
+        "lostrst",
+        Wire(|_, _| vec![Step::Reset]),
+        "carried out, then a reset before the answer",
+    ),
+    entry(
+        "lostfin",
+        Wire(|_, _| Vec::new()),
+        "carried out, then a close before the answer",
+    ),
+    entry(
+        "loststall",
+        Wire(|_, _| vec![Step::Hold]),
+        "carried out, then nothing",
+    ),
     entry(
         "keepclose",
         Wire(keep_then_close),
@@ -121,7 +136,7 @@ pub(super) const TABLE: &[Entry] = &[
     entry("badstatus", Wire(bad_status), "a status line that is none"),
     entry(
         "garbage",
-        Wire(|_, _| once(GARBAGE.repeat(16))),
+        Cut(|_| once(GARBAGE.repeat(16))),
         "bytes that are not HTTP",
     ),
     entry(
@@ -152,18 +167,10 @@ pub(super) const TABLE: &[Entry] = &[
     entry("early103", Wire(early_hints), "103 Early Hints, then the answer"),
     entry("bighead", Wire(big_head), "a field of -mN mebibytes (1)"),
     entry("manyheads", Wire(many_heads), "N fields (10,000)"),
-    entry("big", Wire(big), "a JSON string of -mN mebibytes (64)"),
-    entry(
-        "bigchunk",
-        Wire(|_, _| endless("[\"")),
-        "JSON in chunks without end",
-    ),
-    entry("endlesshead", Wire(endless_head), "fields without end"),
-    entry(
-        "switch101",
-        Wire(|_, _| once(SWITCHING)),
-        "101 that nobody asked for",
-    ),
+    entry("big", Cut(big), "a JSON string of -mN mebibytes (64)"),
+    entry("bigchunk", Cut(|_| endless("[\"")), "JSON in chunks without end"),
+    entry("endlesshead", Cut(endless_head), "fields without end"),
+    entry("switch101", Cut(|_| once(SWITCHING)), "101 that nobody asked for"),
 ];
 
 const GARBAGE: &[u8] = b"\x00\x01\xfe\xffnot http at all\r\n";
@@ -356,7 +363,7 @@ fn many_heads(play: &Play<'_>, answer: &Answer) -> Script {
     headed(answer, &lines)
 }
 
-fn big(play: &Play<'_>, _: &Answer) -> Script {
+fn big(play: &Play<'_>) -> Script {
     let mebibytes = play.args.mebibytes.unwrap_or(BIG_MEBIBYTES);
     let (open, close) = (r#"{"value":""#, r#""}"#);
     let length = mebibytes * MEBIBYTE + open.len() + close.len();
@@ -379,7 +386,7 @@ fn endless(open: &str) -> Script {
     ]
 }
 
-fn endless_head(_: &Play<'_>, _: &Answer) -> Script {
+fn endless_head(_: &Play<'_>) -> Script {
     let line = Bytes::from_static(b"x-more: and more\r\n");
     vec![
         write("HTTP/1.1 200 OK\r\n"),

@@ -4,6 +4,7 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::desk::{Desk, lock};
 use crate::faults;
+use crate::grants;
 use crate::platforms;
 use crate::record::Recorded;
 use http::Method;
@@ -25,6 +26,13 @@ pub(super) const ROUTES: &[Route] = &[
         vocabulary,
     ),
     route("clock", Method::PUT, "/_clock", Reach::Steering, clock),
+    route(
+        "refresh-token",
+        Method::POST,
+        "/_refresh_token",
+        Reach::Steering,
+        refresh_token,
+    ),
     route(
         "environment",
         Method::GET,
@@ -120,4 +128,13 @@ fn environment(desk: &Desk<'_>, call: &Call) -> Answer {
     let line =
         |(name, value): (String, String)| format!("export {name}='{}'\n", value.replace('\'', "'\\''"));
     Answer::text(200, variables.into_iter().map(line).collect::<String>())
+}
+
+/// A refresh token as if somebody had logged in: a form of `client_id`, `subject` and `scope`.
+fn refresh_token(desk: &Desk<'_>, call: &Call) -> Answer {
+    let form = call.form();
+    let one = |name, default: &str| form.one(name).unwrap_or_else(|| default.to_owned());
+    let (client, subject) = (one("client_id", ""), one("subject", "user"));
+    let token = grants::plant_refresh_token(desk, &client, &subject, &one("scope", "openid offline_access"));
+    Answer::json(200, json!({ "refresh_token": token }))
 }

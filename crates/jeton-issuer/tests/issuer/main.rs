@@ -6,5 +6,6 @@
 )]
 mod client;
 mod faults;
+mod grants;
 mod platforms;
 mod provider;
