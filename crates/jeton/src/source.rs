@@ -28,6 +28,8 @@ pub mod kubernetes;
 mod projected;
 pub mod spec;
 pub mod spiffe;
+#[cfg(test)]
+mod stage;
 pub mod variable;
 pub mod vercel;
 

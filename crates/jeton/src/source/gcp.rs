@@ -138,6 +138,7 @@ async fn identity(cx: &Context, audience: &str, wanted: &TokenRequest) -> Result
     if !(near_its_end && worth_it) {
         return Ok(token);
     }
+    cx.observer.waiting(&request.place(), "the metadata server's token is about to be replaced", REISSUE_WAIT);
     tokio::time::sleep(REISSUE_WAIT).await;
     // The first one is still alive: whatever happens now, there is a token.
     Ok(ask().await.unwrap_or(token))

@@ -76,14 +76,14 @@ fn key(env: &Env, path: &str) -> Result<Secret, Error> {
     Ok(key)
 }
 
-/// Whether it is a file `….key` in the agent's own folder, and nothing below or beside it.
-fn is_key_path(path: &str) -> bool {
+/// Whether it is a file `….key` in `folder`, and nothing below or beside it.
+fn is_key_path(path: &str, folder: &Path) -> bool {
     let path = Path::new(path);
     let plain = path
         .components()
         .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     plain
-        && path.parent() == Some(Path::new(KEY_FOLDER))
+        && path.parent() == Some(folder)
         && path.extension().is_some_and(|kind| kind == "key")
 }
 
@@ -105,7 +105,7 @@ mod tests {
             ("", false),
         ];
         for (path, fine) in rows {
-            assert_eq!(is_key_path(path), fine, "{path}");
+            assert_eq!(is_key_path(path, Path::new(KEY_FOLDER)), fine, "{path}");
         }
     }
 }
