@@ -2,7 +2,7 @@
 //!
 //! Google Cloud documentation, "Verify the identity of a VM" and IAM Credentials API, `generateIdToken`. Nothing is
 //! probed: a variable or the machine's own product name says whether this is Google Cloud.
-use super::{Presence, Source, projected};
+use super::{Presence, Source, audience, projected};
 use crate::answer::{self, Received, success};
 use crate::http::{Fault, Request, Response, Route, checked_metadata_url, checked_url};
 use crate::{Context, Env, Error};
@@ -105,9 +105,8 @@ fn fingerprint(env: &Env) -> Vec<u8> {
 }
 
 async fn fetch(cx: &Context, request: &TokenRequest) -> Result<Token, Error> {
-    let [audience] = request.audience.as_slice() else {
-        return Err(Error::new(Class::Config, "gcp: it takes exactly one audience")
-            .with_hint("say whom the token is for: --audience, once"));
+    let Some(audience) = audience::one(NAME, request)? else {
+        return Err(Error::new(Class::Config, "gcp: no audience").with_hint("say whom the token is for: --audience"));
     };
     let mut near = cx.clone();
     if evidence(&cx.env).is_none() {
@@ -122,12 +121,12 @@ async fn fetch(cx: &Context, request: &TokenRequest) -> Result<Token, Error> {
 
 /// The machine's own token.
 async fn identity(cx: &Context, audience: &str, wanted: &TokenRequest) -> Result<Token, Error> {
-    let query = [("audience", audience), ("format", "full")];
-    let request = metadata(&cx.env, "identity", &query)?;
+    let mut request = metadata(&cx.env, "identity", &[("format", "full")])?;
+    request.url = audience::in_query(request.url, audience);
     let ask = || {
         cx.fetch("gcp: identity token", &request, |response| {
             from_metadata(response)?;
-            let token = Secret::new(answer::text(response)?);
+            let token = Secret::new(bare(response)?);
             answer::token(cx, NAME, wanted, &token, Received::over(response))
         })
     };
@@ -220,6 +219,16 @@ fn from_metadata(response: &Response) -> Result<(), Fault> {
         Some(403) => fault.with_hint("the machine's service account may not make such a token"),
         _ => fault,
     })
+}
+
+/// The body as text. The metadata server says `text/html` of the token, so that the type says nothing here.
+fn bare(response: &Response) -> Result<&str, Fault> {
+    let text = std::str::from_utf8(&response.body).unwrap_or_default().trim();
+    match text.chars().next() {
+        None => Err(response.fault(Failure::EmptyBody, "the answer is empty")),
+        Some('<') => Err(response.fault(Failure::Html, "an HTML page came instead of a token")),
+        Some(_) => Ok(text),
+    }
 }
 
 /// Where `account`'s tokens are made.

@@ -74,10 +74,10 @@ pub async fn assume_role_with_web_identity(
         let text = String::from_utf8_lossy(&response.body);
         let field = |name| element(&text, name).ok_or_else(|| missing(response, name));
         Ok(Credentials {
-            access_key_id: field("AccessKeyId")?.to_owned(),
+            access_key_id: field("AccessKeyId")?,
             secret_access_key: Secret::new(field("SecretAccessKey")?),
             session_token: Some(Secret::new(field("SessionToken")?)),
-            expires_at: element(&text, "Expiration").and_then(super::time),
+            expires_at: element(&text, "Expiration").and_then(|end| super::time(&end)),
         })
     })
     .await
@@ -178,7 +178,7 @@ fn clock_refused(response: &Response) -> Option<UnixTime> {
     let theirs = response.date?;
     let ours = response.received.wall;
     let apart = theirs.since(ours).max(ours.since(theirs));
-    (of_time.contains(&code) && apart > CLOCK_TOLERANCE).then_some(theirs)
+    (of_time.contains(&code.as_str()) && apart > CLOCK_TOLERANCE).then_some(theirs)
 }
 
 fn missing(response: &Response, name: &str) -> Fault {
@@ -193,17 +193,17 @@ fn success(response: &Response) -> Result<(), Fault> {
     let text = String::from_utf8_lossy(&response.body);
     let code = element(&text, "Code").unwrap_or_default();
     let message = element(&text, "Message").unwrap_or_default();
-    let detail = match code {
+    let detail = match code.as_str() {
         "" => format!("status {}", response.status),
         code => format!(
             "status {}, {}: {}",
             response.status,
             response.foreign(code),
-            response.foreign(message)
+            response.foreign(&message)
         ),
     };
-    let fault = response.fault(failure(response.status, code, message), detail);
-    Err(match hint(code) {
+    let fault = response.fault(failure(response.status, &code, &message), detail);
+    Err(match hint(&code) {
         Some(hint) => fault.with_hint(hint),
         None => fault,
     })
@@ -262,13 +262,21 @@ fn hint(code: &str) -> Option<&'static str> {
 }
 
 /// The text of the element `name`, which must be there exactly once and hold no other.
-fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+fn element(text: &str, name: &str) -> Option<String> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let (_, rest) = text.split_once(&open)?;
     let (inside, after) = rest.split_once(&close)?;
-    let plain = !inside.contains(['<', '&']) && !after.contains(&open);
     let inside = inside.trim();
-    (plain && !inside.is_empty()).then_some(inside)
+    let plain = !inside.is_empty() && !inside.contains('<') && !after.contains(&open);
+    plain.then(|| unescaped(inside))
+}
+
+/// The five references that XML has without a declaration; `&amp;` last, so that nothing is read twice.
+fn unescaped(text: &str) -> String {
+    const REFERENCES: [(&str, &str); 5] =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    let start = text.to_owned();
+    REFERENCES.iter().fold(start, |text, (reference, c)| text.replace(reference, c))
 }
 
 #[cfg(test)]
@@ -284,11 +292,11 @@ mod tests {
             ("<a><Code>X", None),
             ("<Code>X</Code><Code>Y</Code>", None),
             ("<Code><b>X</b></Code>", None),
-            ("<Code>&lt;</Code>", None),
+            ("<Code>a &lt; b &amp;lt;</Code>", Some("a < b &lt;")),
             ("", None),
         ];
         for (text, found) in rows {
-            assert_eq!(element(text, "Code"), found, "{text}");
+            assert_eq!(element(text, "Code").as_deref(), found, "{text}");
         }
     }
 

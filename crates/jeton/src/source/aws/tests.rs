@@ -147,7 +147,7 @@ async fn the_container_endpoint_gives_credentials_for_a_token_without_its_line_b
     let asked = issuer.requests_of("aws-container");
     assert_eq!(asked.len(), 2);
     assert!(asked.iter().all(|request| request.header("authorization") == Some(issuer.request_token())));
-    stage.write(FILE, "wrong");
+    stage.write(FILE, "mistaken");
     let error = stage.fetch(&Aws, &["x"]).await.unwrap_err();
     assert_eq!(error.kind(), Class::Refused, "{error}");
     assert!(error.to_string().contains("the authorization token is wrong"), "{error}");

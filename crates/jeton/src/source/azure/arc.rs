@@ -7,7 +7,7 @@ use crate::answer::success;
 use crate::http::{Fault, Request, Response, checked_metadata_url};
 use crate::{Context, Env, Error};
 use jeton_core::{Class, Failure, Secret, Token, TokenRequest};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 const ENDPOINT: &str = "http://localhost:40342/metadata/identity/oauth2/token";
 const VERSION: &str = "2021-02-01";
@@ -60,12 +60,18 @@ fn unknown(what: &str) -> Error {
 
 /// The key in the file at `path`, if that is a place where the agent puts keys.
 fn key(env: &Env, path: &str) -> Result<Secret, Error> {
-    if !is_key_path(path) {
+    // Where the folder is looked for elsewhere, an agent there may name it either way.
+    let here = env.well_known(KEY_FOLDER);
+    let place = if is_key_path(path, &here) {
+        PathBuf::from(path)
+    } else if is_key_path(path, Path::new(KEY_FOLDER)) {
+        env.well_known(path)
+    } else {
         return Err(unknown(
             "Arc's challenge names a file that is no key of the agent",
         ));
-    }
-    let file = super::super::file::TokenFile::of_platform(env.well_known(path), "Arc's challenge");
+    };
+    let file = super::super::file::TokenFile::of_platform(place, "Arc's challenge");
     let key = file.read_now().map_err(|error| match error.kind() {
         Class::Config => error.with_hint("run as a member of the group himds"),
         _ => error,
