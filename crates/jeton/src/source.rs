@@ -20,6 +20,8 @@ pub mod circleci;
 pub mod codefresh;
 pub mod command;
 pub mod file;
+#[cfg(test)]
+mod fixture;
 pub mod fly;
 pub mod gcp;
 pub mod github;

@@ -120,6 +120,7 @@ impl Job {
             .bearer(&self.token)
             .header("accept", "application/json")
             .header("content-type", "application/json")
+            .header("content-length", "0")
             // Else a refused token is answered with a redirect to a page to sign in at.
             .header("x-tfs-fedauthredirect", "Suppress")
     }

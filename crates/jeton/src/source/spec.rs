@@ -36,6 +36,9 @@ pub fn parse(spec: &str) -> Result<Arc<dyn Source>, Error> {
         )
     };
     match spec.split_once(':') {
+        None if KINDS.iter().any(|kind| kind.split(':').next() == Some(spec)) => {
+            usage("wants a colon after it")
+        }
         None => named(spec),
         Some(("env", "")) => usage("names no variable"),
         Some(("env", variable)) if variable.contains(['=', '\0']) => usage("is no name of a variable"),

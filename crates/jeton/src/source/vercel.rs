@@ -69,7 +69,8 @@ impl Vercel {
         if let Some(team) = &login.team {
             url.query_pairs_mut().append_pair("teamId", team);
         }
-        Ok(Request::new(Method::POST, url).bearer(&login.token))
+        let request = Request::new(Method::POST, url).header("content-length", "0");
+        Ok(request.bearer(&login.token))
     }
 }
 

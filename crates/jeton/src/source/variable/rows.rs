@@ -50,7 +50,7 @@ pub static SPACELIFT: Platform = Platform {
 /// Semaphore.
 pub static SEMAPHORE: Platform = Platform {
     name: "semaphore",
-    signs: &["SEMAPHORE_JOB_ID"],
+    signs: &["SEMAPHORE", "SEMAPHORE_JOB_ID"],
     places: &[Place::Variable("SEMAPHORE_OIDC_TOKEN")],
     mend: "hand SEMAPHORE_OIDC_TOKEN into the container; every job of Semaphore Cloud has it",
     audience: "Semaphore's tokens are for https://ORGANISATION.semaphoreci.com; no other audience can be had",
