@@ -50,7 +50,7 @@ const MOST_REDIRECTS: usize = 3;
 /// The form of grants (RFC 6749 appendix B).
 const FORM: &str = "application/x-www-form-urlencoded";
 /// The fields of grants that are secret (RFC 6749, 7009, 7521, 7636, 8628, 8693).
-const SECRET_FORM_FIELDS: [&str; 10] = [
+const SECRET_FORM_FIELDS: [&str; 11] = [
     "client_secret",
     "client_assertion",
     "assertion",
@@ -61,6 +61,7 @@ const SECRET_FORM_FIELDS: [&str; 10] = [
     "subject_token",
     "password",
     "token",
+    "WebIdentityToken",
 ];
 /// What we call ourselves.
 const USER_AGENT: &str = concat!("jeton/", env!("CARGO_PKG_VERSION"));

@@ -59,7 +59,7 @@ pub fn ambient_order() -> Vec<Arc<dyn Source>> {
         Arc::new(&variable::CIRRUS),
         // Workload identities.
         Arc::new(spiffe::Spiffe),
-        Arc::new(kubernetes::Kubernetes::default()),
+        Arc::new(kubernetes::Kubernetes),
         Arc::new(&variable::NOMAD),
         // Clouds; the first two have their machines inside the others.
         Arc::new(fly::Fly),

@@ -106,7 +106,9 @@ fn fingerprint(env: &Env) -> Vec<u8> {
 
 async fn fetch(cx: &Context, request: &TokenRequest) -> Result<Token, Error> {
     let Some(audience) = audience::one(NAME, request)? else {
-        return Err(Error::new(Class::Config, "gcp: no audience").with_hint("say whom the token is for: --audience"));
+        return Err(
+            Error::new(Class::Config, "gcp: no audience").with_hint("say whom the token is for: --audience")
+        );
     };
     let mut near = cx.clone();
     if evidence(&cx.env).is_none() {
@@ -137,7 +139,11 @@ async fn identity(cx: &Context, audience: &str, wanted: &TokenRequest) -> Result
     if !(near_its_end && worth_it) {
         return Ok(token);
     }
-    cx.observer.waiting(&request.place(), "the metadata server's token is about to be replaced", REISSUE_WAIT);
+    cx.observer.waiting(
+        &request.place(),
+        "the metadata server's token is about to be replaced",
+        REISSUE_WAIT,
+    );
     tokio::time::sleep(REISSUE_WAIT).await;
     // The first one is still alive: whatever happens now, there is a token.
     Ok(ask().await.unwrap_or(token))

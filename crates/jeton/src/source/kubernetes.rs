@@ -19,43 +19,19 @@ const LEAST_LIFE: Duration = Duration::from_secs(600);
 /// What is asked for beyond the caller's need, for the way from there to here.
 const LIFE_SLACK: Duration = Duration::from_secs(60);
 
+/// Another service account than the pod's own, written `NAMESPACE/NAME`. Its tokens always come from the API server.
+pub const ACCOUNT_VARIABLE: &str = "JETON_SERVICE_ACCOUNT";
+const ACCOUNT_FORM: &str = "write NAMESPACE/NAME, such as --service-account ci/deployer";
+
 /// The source `kubernetes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kubernetes {
-    account: Option<Account>,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kubernetes;
 
 /// A service account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Account {
     namespace: String,
     name: String,
-}
-
-impl Kubernetes {
-    /// The source for another service account than the pod's own, written `NAMESPACE/NAME`. Its tokens always come
-    /// from the API server.
-    ///
-    /// # Errors
-    /// [`Class::Config`] when it is not written so.
-    pub fn for_account(text: &str) -> Result<Self, Error> {
-        let account = text
-            .split_once('/')
-            .and_then(|(namespace, name)| Account::new(namespace, name));
-        let shown = jeton_core::redact::foreign(text, &[]);
-        let account = account.ok_or_else(|| {
-            Error::new(Class::Config, format!("`{shown}` is no service account"))
-                .with_hint("write NAMESPACE/NAME, such as --service-account ci/deployer")
-        })?;
-        Ok(Self {
-            account: Some(account),
-        })
-    }
-
-    /// Whether the pod's own token is the answer.
-    fn answers(&self, token: &Secret, request: &TokenRequest) -> bool {
-        self.account.is_none() && projected::fits(token, request)
-    }
 }
 
 impl Account {
@@ -72,6 +48,24 @@ impl Account {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         })
+    }
+
+    /// The account that the variable names.
+    fn named(env: &Env) -> Result<Option<Self>, Error> {
+        let Some(text) = env.get(ACCOUNT_VARIABLE) else {
+            return Ok(None);
+        };
+        let account = text
+            .split_once('/')
+            .and_then(|(namespace, name)| Self::new(namespace, name));
+        let shown = jeton_core::redact::foreign(text, &[]);
+        let error = || {
+            Error::new(
+                Class::Config,
+                format!("`{shown}` ({ACCOUNT_VARIABLE}) is no service account"),
+            )
+        };
+        account.map(Some).ok_or_else(|| error().with_hint(ACCOUNT_FORM))
     }
 
     /// The account that a pod's token is about, by its own claims, else by its subject.
@@ -106,10 +100,14 @@ impl Source for Kubernetes {
                 None => format!("{path} does not exist"),
             });
         }
+        let account = match Account::named(&cx.env) {
+            Ok(account) => account,
+            Err(error) => return Presence::broken(error.to_string(), ACCOUNT_FORM),
+        };
         let Ok(token) = file.read_now() else {
             return Presence::ready(format!("{path} exists"), Vec::new());
         };
-        if self.answers(&token, request) {
+        if account.is_none() && projected::fits(&token, request) {
             return Presence::ready(
                 format!("{path} exists, and its token fits"),
                 projected::fingerprint_whole(&token),
@@ -123,10 +121,7 @@ impl Source for Kubernetes {
                 "project a token for this audience into the pod, or let the pod reach the API server",
             );
         }
-        let account = self
-            .account
-            .as_ref()
-            .map_or(String::new(), |a| format!("{}/{}", a.namespace, a.name));
+        let account = account.map_or(String::new(), |a| format!("{}/{}", a.namespace, a.name));
         let identity = projected::fingerprint(&token);
         Presence::ready(
             format!("{path} exists, and KUBERNETES_SERVICE_HOST is set"),
@@ -139,7 +134,7 @@ impl Source for Kubernetes {
         cx: &'a Context,
         request: &'a TokenRequest,
     ) -> BoxFuture<'a, Result<Token, Error>> {
-        Box::pin(self.fetch_token(cx, request))
+        Box::pin(fetch(cx, request))
     }
 
     fn default_audience(&self, cx: &Context) -> Option<String> {
@@ -148,44 +143,44 @@ impl Source for Kubernetes {
     }
 }
 
-impl Kubernetes {
-    async fn fetch_token(&self, cx: &Context, request: &TokenRequest) -> Result<Token, Error> {
-        let pod_token = file(&cx.env).read().await?;
-        if self.answers(&pod_token, request) {
-            return projected::token(cx, NAME, &pod_token, request);
-        }
-        let account = match &self.account {
-            Some(account) => account.clone(),
-            None => Account::of(&pod_token).ok_or_else(|| {
-                Error::new(
-                    Class::Token,
-                    format!("kubernetes: the token in {FOLDER} names no service account"),
-                )
-                .with_hint("say which: --service-account NAMESPACE/NAME")
-            })?,
-        };
-        let url = api_server(&cx.env, &account)?;
-        let body = token_request(&pod_token, request, self.account.is_none());
-        let with_ca = Context {
-            http: cx
-                .http
-                .clone()
-                .with_ca_file(cx.env.well_known(&format!("{FOLDER}/ca.crt"))),
-            ..cx.clone()
-        };
-        let make = |_| {
-            // Read anew: the kubelet may have replaced it while we waited.
-            let pod_token = file(&cx.env).read_now()?;
-            let mut request = Request::json(url.clone(), body.clone()).bearer(&pod_token);
-            request.route = Route::Direct;
-            Ok(request.header("accept", "application/json"))
-        };
-        with_ca
-            .fetch_anew("kubernetes: TokenRequest", make, |response| {
-                read(cx, response, &account, request)
-            })
-            .await
+async fn fetch(cx: &Context, request: &TokenRequest) -> Result<Token, Error> {
+    let named = Account::named(&cx.env)?;
+    let pod_token = file(&cx.env).read().await?;
+    if named.is_none() && projected::fits(&pod_token, request) {
+        return projected::token(cx, NAME, &pod_token, request);
     }
+    let own = named.is_none();
+    let account = match named {
+        Some(account) => account,
+        None => Account::of(&pod_token).ok_or_else(|| {
+            Error::new(
+                Class::Token,
+                format!("kubernetes: the token in {FOLDER} names no service account"),
+            )
+            .with_hint("say which: --service-account NAMESPACE/NAME")
+        })?,
+    };
+    let url = api_server(&cx.env, &account)?;
+    let body = token_request(&pod_token, request, own);
+    let with_ca = Context {
+        http: cx
+            .http
+            .clone()
+            .with_ca_file(cx.env.well_known(&format!("{FOLDER}/ca.crt"))),
+        ..cx.clone()
+    };
+    let make = |_| {
+        // Read anew: the kubelet may have replaced it while we waited.
+        let pod_token = file(&cx.env).read_now()?;
+        let mut request = Request::json(url.clone(), body.clone()).bearer(&pod_token);
+        request.route = Route::Direct;
+        Ok(request.header("accept", "application/json"))
+    };
+    with_ca
+        .fetch_anew("kubernetes: TokenRequest", make, |response| {
+            read(cx, response, &account, request)
+        })
+        .await
 }
 
 /// The pod's own token.

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 /// The present of every test.
 pub(super) const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
+/// Variables of a row.
+pub(super) type Variables<'a> = &'a [(&'a str, &'a str)];
+
 /// Surroundings with a folder as the root of the file system.
 pub(super) struct Stage {
     pub(super) cx: Context,
@@ -55,7 +58,11 @@ impl Stage {
     }
 
     /// An issuer that looks like `platform`; its variables are set. `options` may change how it is started.
-    pub(super) async fn issuer(&mut self, platform: &str, options: impl FnOnce(&mut Options)) -> RunningIssuer {
+    pub(super) async fn issuer(
+        &mut self,
+        platform: &str,
+        options: impl FnOnce(&mut Options),
+    ) -> RunningIssuer {
         let clock = self.cx.clock.clone();
         let mut chosen = Options::new(move || clock.now().wall);
         chosen.algorithm = jeton_issuer::Algorithm::Es256;
@@ -105,7 +112,9 @@ pub(super) fn word(presence: &Presence) -> &'static str {
 /// What a presence says of itself.
 pub(super) fn reason(presence: &Presence) -> &str {
     match presence {
-        Presence::Absent { reason } | Presence::Ready { reason, .. } | Presence::Broken { reason, .. } => reason,
+        Presence::Absent { reason } | Presence::Ready { reason, .. } | Presence::Broken { reason, .. } => {
+            reason
+        }
     }
 }
 

@@ -273,10 +273,17 @@ fn element(text: &str, name: &str) -> Option<String> {
 
 /// The five references that XML has without a declaration; `&amp;` last, so that nothing is read twice.
 fn unescaped(text: &str) -> String {
-    const REFERENCES: [(&str, &str); 5] =
-        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    const REFERENCES: [(&str, &str); 5] = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
     let start = text.to_owned();
-    REFERENCES.iter().fold(start, |text, (reference, c)| text.replace(reference, c))
+    REFERENCES
+        .iter()
+        .fold(start, |text, (reference, c)| text.replace(reference, c))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::source::stage::{NOW, Stage, fingerprint, jwt, reason, request, word};
+use crate::source::stage::{NOW, Stage, Variables, fingerprint, jwt, reason, request, word};
 use jeton_issuer::RunningIssuer;
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ async fn eks(stage: &mut Stage) -> RunningIssuer {
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
         stage.set(name, "");
     }
-    let file = stage.write(FILE, &jwt("\"aud\":\"sts.amazonaws.com\",\"sub\":\"system:serviceaccount:ci:build\""));
+    let file = stage.write(
+        FILE,
+        &jwt("\"aud\":\"sts.amazonaws.com\",\"sub\":\"system:serviceaccount:ci:build\""),
+    );
     stage.set(TOKEN_FILE, file.to_str().unwrap());
     stage.set("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/deploy");
     issuer
@@ -19,20 +22,50 @@ async fn eks(stage: &mut Stage) -> RunningIssuer {
 
 #[test]
 fn presence_is_variables_files_and_firmware_and_nothing_is_asked() {
-    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], &'a str, &'a str);
+    type Row<'a> = (
+        &'a [(&'a str, &'a str)],
+        &'a [(&'a str, &'a str)],
+        &'a str,
+        &'a str,
+    );
     let keys = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "s")];
     let vendor = [("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n")];
     let rows: [Row<'_>; 11] = [
         (&[], &[], "absent", "no AWS_"),
-        (&[("AWS_REGION", "eu-central-1"), ("AWS_PROFILE", "x")], &[], "absent", "no AWS_"),
+        (
+            &[("AWS_REGION", "eu-central-1"), ("AWS_PROFILE", "x")],
+            &[],
+            "absent",
+            "no AWS_",
+        ),
         (&keys, &[], "ready", "AWS_ACCESS_KEY_ID is set"),
         (&keys[..1], &[], "broken", "AWS_SECRET_ACCESS_KEY is not set"),
         (&keys[1..], &[], "broken", "AWS_ACCESS_KEY_ID is not set"),
-        (&[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x")], &[], "ready", "RELATIVE_URI is set"),
-        (&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/")], &[], "ready", "FULL_URI is set"),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x")],
+            &[],
+            "ready",
+            "RELATIVE_URI is set",
+        ),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/")],
+            &[],
+            "ready",
+            "FULL_URI is set",
+        ),
         (&[], &vendor, "ready", "says Amazon EC2"),
-        (&[], &[("/sys/hypervisor/uuid", "ec2e1916-9099-7caf-fd21-012345abcdef\n")], "ready", "says Amazon EC2"),
-        (&[("AWS_EC2_METADATA_DISABLED", "true")], &vendor, "absent", "no AWS_"),
+        (
+            &[],
+            &[("/sys/hypervisor/uuid", "ec2e1916-9099-7caf-fd21-012345abcdef\n")],
+            "ready",
+            "says Amazon EC2",
+        ),
+        (
+            &[("AWS_EC2_METADATA_DISABLED", "true")],
+            &vendor,
+            "absent",
+            "no AWS_",
+        ),
         (&[(TOKEN_FILE, "/nowhere/token")], &[], "broken", "does not exist"),
     ];
     for (variables, files, expected, why) in rows {
@@ -55,8 +88,18 @@ fn the_token_file_is_ready_by_its_audience_or_by_its_role() {
         (None, &[], "ready", "its token fits"),
         (None, &["sts.amazonaws.com"], "ready", "its token fits"),
         (None, &["x"], "broken", "AWS_ROLE_ARN is not set"),
-        (Some("arn:aws:iam::1:role/a"), &["x"], "ready", "AWS_WEB_IDENTITY_TOKEN_FILE is set"),
-        (Some("arn:aws:iam::1:role/b"), &["x"], "ready", "AWS_WEB_IDENTITY_TOKEN_FILE is set"),
+        (
+            Some("arn:aws:iam::1:role/a"),
+            &["x"],
+            "ready",
+            "AWS_WEB_IDENTITY_TOKEN_FILE is set",
+        ),
+        (
+            Some("arn:aws:iam::1:role/b"),
+            &["x"],
+            "ready",
+            "AWS_WEB_IDENTITY_TOKEN_FILE is set",
+        ),
     ];
     let mut prints = Vec::new();
     for (role, audience, expected, why) in rows {
@@ -82,17 +125,29 @@ async fn sts_signs_a_token_about_the_access_key_of_the_variables() {
     let issuer = stage.issuer("aws-keys", |_| {}).await;
     let token = stage.fetch(&Aws, &["https://a.example", "b"]).await.unwrap();
     assert_eq!(token.audience, ["https://a.example", "b"]);
-    assert_eq!(token.subject.as_deref(), Some("arn:aws:iam::123456789012:role/build"));
+    assert_eq!(
+        token.subject.as_deref(),
+        Some("arn:aws:iam::123456789012:role/build")
+    );
     assert_eq!(token.life.unwrap().left_at_receipt.as_secs(), 300);
     let asked = issuer.requests_of("aws-sts").pop().unwrap();
     assert_eq!(asked.form_value("Action").as_deref(), Some("GetWebIdentityToken"));
     assert_eq!(asked.form_value("Audience.member.2").as_deref(), Some("b"));
     assert_eq!(asked.form_value("SigningAlgorithm").as_deref(), Some("RS256"));
     assert_eq!(asked.header("x-amz-date"), Some("20270115T080000Z"));
-    assert_eq!(asked.header("x-amz-security-token"), stage.cx.env.get("AWS_SESSION_TOKEN"));
+    assert_eq!(
+        asked.header("x-amz-security-token"),
+        stage.cx.env.get("AWS_SESSION_TOKEN")
+    );
     let signature = asked.header("authorization").unwrap();
-    assert!(signature.contains("/20270115/eu-central-1/sts/aws4_request"), "{signature}");
-    assert!(signature.contains("SignedHeaders=content-type;host;x-amz-date;x-amz-security-token"), "{signature}");
+    assert!(
+        signature.contains("/20270115/eu-central-1/sts/aws4_request"),
+        "{signature}"
+    );
+    assert!(
+        signature.contains("SignedHeaders=content-type;host;x-amz-date;x-amz-security-token"),
+        "{signature}"
+    );
 }
 
 #[tokio::test]
@@ -126,10 +181,16 @@ async fn a_token_file_for_another_audience_opens_the_role_that_asks() {
     let token = stage.fetch(&Aws, &["x"]).await.unwrap();
     assert_eq!(token.audience, ["x"]);
     let asked = issuer.requests_of("aws-sts");
-    let actions: Vec<_> = asked.iter().map(|request| request.form_value("Action").unwrap()).collect();
+    let actions: Vec<_> = asked
+        .iter()
+        .map(|request| request.form_value("Action").unwrap())
+        .collect();
     assert_eq!(actions, ["AssumeRoleWithWebIdentity", "GetWebIdentityToken"]);
     assert_eq!(asked[0].header("authorization"), None);
-    assert_eq!(asked[0].form_value("RoleSessionName").as_deref(), Some("build-17"));
+    assert_eq!(
+        asked[0].form_value("RoleSessionName").as_deref(),
+        Some("build-17")
+    );
     let file = std::fs::read_to_string(stage.path(FILE)).unwrap();
     assert_eq!(asked[0].form_value("WebIdentityToken"), Some(file));
 }
@@ -146,11 +207,18 @@ async fn the_container_endpoint_gives_credentials_for_a_token_without_its_line_b
     stage.fetch(&Aws, &["x"]).await.unwrap();
     let asked = issuer.requests_of("aws-container");
     assert_eq!(asked.len(), 2);
-    assert!(asked.iter().all(|request| request.header("authorization") == Some(issuer.request_token())));
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.header("authorization") == Some(issuer.request_token()))
+    );
     stage.write(FILE, "mistaken");
     let error = stage.fetch(&Aws, &["x"]).await.unwrap_err();
     assert_eq!(error.kind(), Class::Refused, "{error}");
-    assert!(error.to_string().contains("the authorization token is wrong"), "{error}");
+    assert!(
+        error.to_string().contains("the authorization token is wrong"),
+        "{error}"
+    );
     issuer.fault("aws-container", "s429-x1").unwrap();
     stage.write(FILE, issuer.request_token());
     stage.fetch(&Aws, &["x"]).await.unwrap();
@@ -162,7 +230,11 @@ async fn an_instance_gives_its_roles_credentials_and_its_region_in_a_session() {
     let issuer = stage.issuer("aws-imds", |_| {}).await;
     stage.set("AWS_REGION", "");
     stage.fetch(&Aws, &["x"]).await.unwrap();
-    let routes: Vec<_> = issuer.requests().into_iter().map(|request| request.route).collect();
+    let routes: Vec<_> = issuer
+        .requests()
+        .into_iter()
+        .map(|request| request.route)
+        .collect();
     let expected = [
         "aws-imds-token",
         "aws-imds-region",
@@ -173,7 +245,13 @@ async fn an_instance_gives_its_roles_credentials_and_its_region_in_a_session() {
     ];
     assert_eq!(routes, expected);
     let opened = &issuer.requests_of("aws-imds-token")[0];
-    assert_eq!((opened.method.as_str(), opened.header("x-aws-ec2-metadata-token-ttl-seconds")), ("PUT", Some("21600")));
+    assert_eq!(
+        (
+            opened.method.as_str(),
+            opened.header("x-aws-ec2-metadata-token-ttl-seconds")
+        ),
+        ("PUT", Some("21600"))
+    );
 }
 
 #[tokio::test]
@@ -215,7 +293,7 @@ async fn what_cannot_be_asked_is_a_usage_error_and_sends_nothing() {
     let issuer = stage.issuer("aws-keys", |_| {}).await;
     let eleven: Vec<String> = (0..11).map(|n| n.to_string()).collect();
     let eleven: Vec<&str> = eleven.iter().map(String::as_str).collect();
-    let rows: [(&[(&str, &str)], &[&str]); 5] = [
+    let rows: [(Variables<'_>, &[&str]); 5] = [
         (&[], &[]),
         (&[], &eleven),
         (&[("AWS_REGION", "")], &["x"]),
@@ -265,7 +343,10 @@ fn granted(token: &str, date: &str) -> String {
 async fn sts(stage: &mut Stage, answers: Vec<String>) -> tokio::sync::mpsc::UnboundedReceiver<String> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    stage.set("AWS_ENDPOINT_URL_STS", format!("http://{}", listener.local_addr().unwrap()));
+    stage.set(
+        "AWS_ENDPOINT_URL_STS",
+        format!("http://{}", listener.local_addr().unwrap()),
+    );
     stage.set("AWS_REGION", "eu-central-1");
     stage.set("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE");
     stage.set("AWS_SECRET_ACCESS_KEY", "canary-of-a-secret-key");
@@ -275,7 +356,8 @@ async fn sts(stage: &mut Stage, answers: Vec<String>) -> tokio::sync::mpsc::Unbo
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = vec![0; 16 * 1024];
             let read = stream.read(&mut request).await.unwrap();
-            tell.send(String::from_utf8_lossy(&request[..read]).into_owned()).unwrap();
+            tell.send(String::from_utf8_lossy(&request[..read]).into_owned())
+                .unwrap();
             stream.write_all(answer.as_bytes()).await.unwrap();
             let _ = stream.shutdown().await;
         }
@@ -288,13 +370,43 @@ const NOW_TEXT: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 #[tokio::test]
 async fn refusals_of_sts_say_what_to_do() {
     let rows = [
-        ("403 Forbidden", "OutboundWebIdentityFederationDisabledException", Class::Refused, "enable-outbound"),
-        ("403 Forbidden", "SessionDurationEscalationException", Class::Refused, "--min-validity"),
-        ("403 Forbidden", "AccessDenied", Class::Refused, "sts:GetWebIdentityToken"),
-        ("403 Forbidden", "InvalidClientTokenId", Class::Refused, "AWS_SESSION_TOKEN"),
+        (
+            "403 Forbidden",
+            "OutboundWebIdentityFederationDisabledException",
+            Class::Refused,
+            "enable-outbound",
+        ),
+        (
+            "403 Forbidden",
+            "SessionDurationEscalationException",
+            Class::Refused,
+            "--min-validity",
+        ),
+        (
+            "403 Forbidden",
+            "AccessDenied",
+            Class::Refused,
+            "sts:GetWebIdentityToken",
+        ),
+        (
+            "403 Forbidden",
+            "InvalidClientTokenId",
+            Class::Refused,
+            "AWS_SESSION_TOKEN",
+        ),
         // The clocks agree, so the key is the reason.
-        ("403 Forbidden", "SignatureDoesNotMatch", Class::Refused, "AWS_SECRET_ACCESS_KEY"),
-        ("400 Bad Request", "JWTPayloadSizeExceededException", Class::Refused, "fewer"),
+        (
+            "403 Forbidden",
+            "SignatureDoesNotMatch",
+            Class::Refused,
+            "AWS_SECRET_ACCESS_KEY",
+        ),
+        (
+            "400 Bad Request",
+            "JWTPayloadSizeExceededException",
+            Class::Refused,
+            "fewer",
+        ),
     ];
     for (status, code, class, hint) in rows {
         let mut stage = Stage::new();
@@ -311,12 +423,20 @@ async fn refusals_of_sts_say_what_to_do() {
 #[tokio::test]
 async fn transient_400s_are_asked_again() {
     let keys = "Couldn&apos;t retrieve verification key from your identity provider";
-    let plain = "Couldn't retrieve verification key from your identity provider, please reference documentation";
-    let rows = [("Throttling", "Rate exceeded"), ("InvalidIdentityToken", plain), ("InvalidIdentityToken", keys)];
+    let plain =
+        "Couldn't retrieve verification key from your identity provider, please reference documentation";
+    let rows = [
+        ("Throttling", "Rate exceeded"),
+        ("InvalidIdentityToken", plain),
+        ("InvalidIdentityToken", keys),
+    ];
     for (code, message) in rows {
         let mut stage = Stage::new();
         let token = jwt("\"aud\":\"x\",\"sub\":\"s\"");
-        let answers = vec![refusal("400 Bad Request", code, message, NOW_TEXT), granted(&token, NOW_TEXT)];
+        let answers = vec![
+            refusal("400 Bad Request", code, message, NOW_TEXT),
+            granted(&token, NOW_TEXT),
+        ];
         let _told = sts(&mut stage, answers).await;
         let got = stage.fetch(&Aws, &["x"]).await.unwrap();
         assert_eq!(got.value.reveal(), token, "{code}: {message}");
@@ -329,7 +449,10 @@ async fn a_wrong_local_clock_is_got_over_once() {
         let mut stage = Stage::new();
         stage.cx.clock.set_wall(NOW.plus(Duration::from_secs(7200)));
         let token = jwt("\"aud\":\"x\",\"sub\":\"s\"");
-        let answers = vec![refusal("403 Forbidden", code, "too late", NOW_TEXT), granted(&token, NOW_TEXT)];
+        let answers = vec![
+            refusal("403 Forbidden", code, "too late", NOW_TEXT),
+            granted(&token, NOW_TEXT),
+        ];
         let mut told = sts(&mut stage, answers).await;
         assert_eq!(stage.fetch(&Aws, &["x"]).await.unwrap().value.reveal(), token);
         assert!(told.recv().await.unwrap().contains("20270115T100000Z"));
@@ -338,7 +461,10 @@ async fn a_wrong_local_clock_is_got_over_once() {
         // Asked by the server's own clock and still refused: that is the answer.
         let twice = vec![refusal("403 Forbidden", code, "no", NOW_TEXT); 2];
         let mut told = sts(&mut stage, twice).await;
-        assert_eq!(stage.fetch(&Aws, &["x"]).await.unwrap_err().kind(), Class::Refused);
+        assert_eq!(
+            stage.fetch(&Aws, &["x"]).await.unwrap_err().kind(),
+            Class::Refused
+        );
         assert!(told.recv().await.is_some() && told.recv().await.is_some());
     }
 }
@@ -348,7 +474,10 @@ async fn an_answer_without_a_token_is_a_protocol_error() {
     let empty = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 4\r\n\r\n<a/>".to_owned();
     let mut stage = Stage::new();
     let _told = sts(&mut stage, vec![empty]).await;
-    assert_eq!(stage.fetch(&Aws, &["x"]).await.unwrap_err().kind(), Class::Protocol);
+    assert_eq!(
+        stage.fetch(&Aws, &["x"]).await.unwrap_err().kind(),
+        Class::Protocol
+    );
     let other = granted(&jwt("\"aud\":\"y\",\"sub\":\"s\""), NOW_TEXT);
     let _told = sts(&mut stage, vec![other]).await;
     assert_eq!(stage.fetch(&Aws, &["x"]).await.unwrap_err().kind(), Class::Token);

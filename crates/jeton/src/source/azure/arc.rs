@@ -88,9 +88,7 @@ fn is_key_path(path: &str, folder: &Path) -> bool {
     let plain = path
         .components()
         .all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    plain
-        && path.parent() == Some(folder)
-        && path.extension().is_some_and(|kind| kind == "key")
+    plain && path.parent() == Some(folder) && path.extension().is_some_and(|kind| kind == "key")
 }
 
 #[cfg(test)]

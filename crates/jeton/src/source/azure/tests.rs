@@ -5,24 +5,90 @@ const VAULT: &str = "https://vault.azure.net";
 
 #[test]
 fn presence_follows_the_vendors_table_and_nothing_is_asked() {
-    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a str)], &'a str, Option<Place>, &'a str);
+    type Row<'a> = (
+        &'a [(&'a str, &'a str)],
+        &'a [(&'a str, &'a str)],
+        &'a str,
+        Option<Place>,
+        &'a str,
+    );
     let endpoint = ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token");
     let header = ("IDENTITY_HEADER", "h");
     let rows: [Row<'_>; 13] = [
         (&[], &[], "absent", None, "are not set"),
         // A placeholder makes no place.
-        (&[("AZURE_CLIENT_ID", "x"), ("AZURE_TENANT_ID", "y")], &[], "absent", None, "are not set"),
-        (&[endpoint, header, ("IDENTITY_SERVER_THUMBPRINT", "t")], &[], "broken", Some(Place::ServiceFabric), "THUMBPRINT"),
-        (&[endpoint, header], &[], "ready", Some(Place::AppService), "IDENTITY_HEADER are set"),
-        (&[endpoint, header, ("IMDS_ENDPOINT", "i")], &[], "ready", Some(Place::AppService), "IDENTITY_HEADER"),
-        (&[endpoint, ("IMDS_ENDPOINT", "i")], &[], "ready", Some(Place::Arc), "IMDS_ENDPOINT are set"),
+        (
+            &[("AZURE_CLIENT_ID", "x"), ("AZURE_TENANT_ID", "y")],
+            &[],
+            "absent",
+            None,
+            "are not set",
+        ),
+        (
+            &[endpoint, header, ("IDENTITY_SERVER_THUMBPRINT", "t")],
+            &[],
+            "broken",
+            Some(Place::ServiceFabric),
+            "THUMBPRINT",
+        ),
+        (
+            &[endpoint, header],
+            &[],
+            "ready",
+            Some(Place::AppService),
+            "IDENTITY_HEADER are set",
+        ),
+        (
+            &[endpoint, header, ("IMDS_ENDPOINT", "i")],
+            &[],
+            "ready",
+            Some(Place::AppService),
+            "IDENTITY_HEADER",
+        ),
+        (
+            &[endpoint, ("IMDS_ENDPOINT", "i")],
+            &[],
+            "ready",
+            Some(Place::Arc),
+            "IMDS_ENDPOINT are set",
+        ),
         (&[endpoint], &[], "absent", None, "are not set"),
-        (&[("MSI_ENDPOINT", "m"), ("MSI_SECRET", "s")], &[], "ready", Some(Place::MachineLearning), "MSI_SECRET"),
-        (&[("MSI_ENDPOINT", "m")], &[], "ready", Some(Place::CloudShell), "MSI_ENDPOINT is set"),
+        (
+            &[("MSI_ENDPOINT", "m"), ("MSI_SECRET", "s")],
+            &[],
+            "ready",
+            Some(Place::MachineLearning),
+            "MSI_SECRET",
+        ),
+        (
+            &[("MSI_ENDPOINT", "m")],
+            &[],
+            "ready",
+            Some(Place::CloudShell),
+            "MSI_ENDPOINT is set",
+        ),
         (&[], &[(ARC_AGENT, "")], "ready", Some(Place::Arc), "himds exists"),
-        (&[], &[(CHASSIS.0, "7783-7084-3265-9085-8269-3286-77\n")], "ready", Some(Place::Instance), "says Azure"),
-        (&[], &[("/sys/class/dmi/id/sys_vendor", "Microsoft Corporation")], "absent", None, "are not set"),
-        (&[(TOKEN_FILE, "/nowhere/token"), endpoint, header], &[], "broken", Some(Place::WorkloadIdentity), "does not exist"),
+        (
+            &[],
+            &[(CHASSIS.0, "7783-7084-3265-9085-8269-3286-77\n")],
+            "ready",
+            Some(Place::Instance),
+            "says Azure",
+        ),
+        (
+            &[],
+            &[("/sys/class/dmi/id/sys_vendor", "Microsoft Corporation")],
+            "absent",
+            None,
+            "are not set",
+        ),
+        (
+            &[(TOKEN_FILE, "/nowhere/token"), endpoint, header],
+            &[],
+            "broken",
+            Some(Place::WorkloadIdentity),
+            "does not exist",
+        ),
     ];
     for (variables, files, expected, place, why) in rows {
         let mut stage = Stage::new();
@@ -45,12 +111,25 @@ fn the_federated_file_is_ready_by_its_audience_or_by_its_application() {
         (&[], &[], "ready", "its token fits"),
         (&[], &[EXCHANGE_AUDIENCE], "ready", "its token fits"),
         (&[], &[VAULT], "broken", "AZURE_TENANT_ID is not set"),
-        (&["AZURE_TENANT_ID"], &[VAULT], "broken", "AZURE_CLIENT_ID is not set"),
-        (&["AZURE_TENANT_ID", "AZURE_CLIENT_ID"], &[VAULT], "ready", "AZURE_FEDERATED_TOKEN_FILE is set"),
+        (
+            &["AZURE_TENANT_ID"],
+            &[VAULT],
+            "broken",
+            "AZURE_CLIENT_ID is not set",
+        ),
+        (
+            &["AZURE_TENANT_ID", "AZURE_CLIENT_ID"],
+            &[VAULT],
+            "ready",
+            "AZURE_FEDERATED_TOKEN_FILE is set",
+        ),
     ];
     for (names, audience, expected, why) in rows {
         let mut stage = Stage::new();
-        let file = stage.write("/token", &jwt("\"aud\":[\"api://AzureADTokenExchange\"],\"sub\":\"s\""));
+        let file = stage.write(
+            "/token",
+            &jwt("\"aud\":[\"api://AzureADTokenExchange\"],\"sub\":\"s\""),
+        );
         stage.set(TOKEN_FILE, file.to_str().unwrap());
         for name in names {
             stage.set(name, "x");
@@ -77,7 +156,9 @@ fn the_fingerprint_tells_identities_apart() {
 async fn the_federated_file_is_the_answer_for_its_own_audience() {
     let mut stage = Stage::new();
     let folder = stage.path("/");
-    let issuer = stage.issuer("azure", |options| options.folder = Some(folder)).await;
+    let issuer = stage
+        .issuer("azure", |options| options.folder = Some(folder))
+        .await;
     for audience in [&[][..], &[EXCHANGE_AUDIENCE]] {
         let token = stage.fetch(&Azure, audience).await.unwrap();
         assert_eq!(token.audience, [EXCHANGE_AUDIENCE]);
@@ -89,14 +170,25 @@ async fn the_federated_file_is_the_answer_for_its_own_audience() {
 async fn the_federated_file_is_exchanged_for_an_access_token_of_a_resource() {
     let mut stage = Stage::new();
     let folder = stage.path("/");
-    let issuer = stage.issuer("azure", |options| options.folder = Some(folder)).await;
+    let issuer = stage
+        .issuer("azure", |options| options.folder = Some(folder))
+        .await;
     for audience in [VAULT, "https://vault.azure.net/.default"] {
         let token = stage.fetch(&Azure, &[audience]).await.unwrap();
         assert_eq!(token.life.unwrap().left_at_receipt.as_secs(), 3599);
         let asked = issuer.requests_of("azure-entra").pop().unwrap();
-        assert_eq!(asked.form_value("scope").as_deref(), Some("https://vault.azure.net/.default"));
-        assert_eq!(asked.form_value("grant_type").as_deref(), Some("client_credentials"));
-        assert_eq!(asked.form_value("client_id").as_deref(), stage.cx.env.get("AZURE_CLIENT_ID"));
+        assert_eq!(
+            asked.form_value("scope").as_deref(),
+            Some("https://vault.azure.net/.default")
+        );
+        assert_eq!(
+            asked.form_value("grant_type").as_deref(),
+            Some("client_credentials")
+        );
+        assert_eq!(
+            asked.form_value("client_id").as_deref(),
+            stage.cx.env.get("AZURE_CLIENT_ID")
+        );
     }
     assert_eq!(stage.notes.warnings(), [""; 0]);
 }
@@ -105,12 +197,22 @@ async fn the_federated_file_is_exchanged_for_an_access_token_of_a_resource() {
 async fn an_assertion_outside_its_time_is_refused_with_a_hint_and_without_the_assertion() {
     let mut stage = Stage::new();
     let folder = stage.path("/");
-    let issuer = stage.issuer("azure", |options| options.folder = Some(folder)).await;
+    let issuer = stage
+        .issuer("azure", |options| options.folder = Some(folder))
+        .await;
     let file = std::fs::read_to_string(stage.cx.env.get(TOKEN_FILE).unwrap()).unwrap();
     issuer.set_clock_offset(86_400);
     let error = stage.fetch(&Azure, &[VAULT]).await.unwrap_err();
-    assert_eq!((error.kind(), error.oauth()), (Class::Refused, Some("invalid_client")), "{error}");
-    assert!(error.hint().unwrap().contains("file kept fresh"), "{:?}", error.hint());
+    assert_eq!(
+        (error.kind(), error.oauth()),
+        (Class::Refused, Some("invalid_client")),
+        "{error}"
+    );
+    assert!(
+        error.hint().unwrap().contains("file kept fresh"),
+        "{:?}",
+        error.hint()
+    );
     assert!(!error.to_string().contains(&file));
     assert_eq!(issuer.requests_of("azure-entra").len(), 1);
 }
@@ -129,7 +231,10 @@ async fn app_service_gives_an_access_token_for_its_header() {
     assert_eq!(asked.query_value("client_id").as_deref(), Some("an-id"));
     assert_eq!(asked.query_value("api-version").as_deref(), Some("2019-08-01"));
     stage.set("IDENTITY_HEADER", "wrong");
-    assert_eq!(stage.fetch(&Azure, &[VAULT]).await.unwrap_err().kind(), Class::Refused);
+    assert_eq!(
+        stage.fetch(&Azure, &[VAULT]).await.unwrap_err().kind(),
+        Class::Refused
+    );
 }
 
 #[tokio::test]
@@ -162,7 +267,9 @@ async fn final_refusals_are_not_repeated() {
 async fn arc_proves_that_it_may_read_the_key() {
     let mut stage = Stage::new();
     let folder = stage.path("/var/opt/azcmagent");
-    let issuer = stage.issuer("azure-arc", |options| options.folder = Some(folder)).await;
+    let issuer = stage
+        .issuer("azure-arc", |options| options.folder = Some(folder))
+        .await;
     let token = stage.fetch(&Azure, &[VAULT]).await.unwrap();
     assert_eq!(token.audience, [VAULT]);
     let asked = issuer.requests_of("azure-arc");
@@ -177,7 +284,9 @@ async fn arc_is_sent_no_file_but_a_key_of_its_agent() {
     let mut stage = Stage::new();
     // The issuer's folder is not the agent's: what it names is some other file.
     let folder = stage.path("/home/somebody");
-    let issuer = stage.issuer("azure-arc", |options| options.folder = Some(folder)).await;
+    let issuer = stage
+        .issuer("azure-arc", |options| options.folder = Some(folder))
+        .await;
     let error = stage.fetch(&Azure, &[VAULT]).await.unwrap_err();
     assert_eq!(error.kind(), Class::Protocol, "{error}");
     assert_eq!(issuer.requests_of("azure-arc").len(), 1);
@@ -188,18 +297,31 @@ async fn a_managed_identity_takes_one_resource() {
     let mut stage = Stage::new();
     let issuer = stage.issuer("azure-imds", |_| {}).await;
     for audience in [&[][..], &["a", "b"]] {
-        assert_eq!(stage.fetch(&Azure, audience).await.unwrap_err().kind(), Class::Config);
+        assert_eq!(
+            stage.fetch(&Azure, audience).await.unwrap_err().kind(),
+            Class::Config
+        );
     }
     assert_eq!(issuer.requests().len(), 0);
     let wanted = request(&["https://vault.azure.net/.default"]);
     Azure.fetch(&stage.cx, &wanted).await.unwrap();
-    assert_eq!(issuer.requests_of("azure-imds")[0].query_value("resource").as_deref(), Some(VAULT));
+    assert_eq!(
+        issuer.requests_of("azure-imds")[0]
+            .query_value("resource")
+            .as_deref(),
+        Some(VAULT)
+    );
 }
 
 #[test]
 fn times_are_numbers_and_texts() {
     let json = |text: &str| jeton_core::json::parse(text.as_bytes()).unwrap();
-    let rows = [("1800000000", Some(1_800_000_000)), ("\"1800000000\"", Some(1_800_000_000)), ("\"soon\"", None), ("null", None)];
+    let rows = [
+        ("1800000000", Some(1_800_000_000)),
+        ("\"1800000000\"", Some(1_800_000_000)),
+        ("\"soon\"", None),
+        ("null", None),
+    ];
     for (text, expected) in rows {
         assert_eq!(seconds(Some(&json(text))), expected, "{text}");
     }

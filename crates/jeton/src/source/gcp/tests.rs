@@ -1,22 +1,52 @@
 use super::*;
-use crate::source::stage::{Stage, reason, request, word};
+use crate::source::stage::{Stage, Variables, reason, request, word};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[test]
 fn presence_is_a_variable_or_the_firmware_and_nothing_is_asked() {
-    let rows: [(&[(&str, &str)], Option<&str>, &str, &str); 11] = [
+    let rows: [(Variables<'_>, Option<&str>, &str, &str); 11] = [
         (&[], None, "absent", "GCE_METADATA_HOST"),
-        (&[], Some("Google Compute Engine\n"), "ready", "says Google Compute Engine"),
+        (
+            &[],
+            Some("Google Compute Engine\n"),
+            "ready",
+            "says Google Compute Engine",
+        ),
         (&[], Some("Google\n"), "ready", "says Google"),
-        (&[], Some("Standard PC (Q35 + ICH9, 2009)\n"), "absent", "does not say Google"),
+        (
+            &[],
+            Some("Standard PC (Q35 + ICH9, 2009)\n"),
+            "absent",
+            "does not say Google",
+        ),
         (&[], Some("Googleplex"), "absent", "does not say Google"),
         (&[("K_SERVICE", "web")], None, "ready", "K_SERVICE is set"),
         (&[("CLOUD_RUN_JOB", "job")], None, "ready", "CLOUD_RUN_JOB is set"),
-        (&[("FUNCTION_TARGET", "f")], None, "ready", "FUNCTION_TARGET is set"),
-        (&[("GCE_METADATA_HOST", "127.0.0.1:1")], None, "ready", "GCE_METADATA_HOST is set"),
-        (&[("NO_GCE_CHECK", "true")], Some("Google"), "absent", "NO_GCE_CHECK"),
-        (&[("NO_GCE_CHECK", "true"), ("GCE_METADATA_HOST", "127.0.0.1:1")], None, "ready", "GCE_METADATA_HOST"),
+        (
+            &[("FUNCTION_TARGET", "f")],
+            None,
+            "ready",
+            "FUNCTION_TARGET is set",
+        ),
+        (
+            &[("GCE_METADATA_HOST", "127.0.0.1:1")],
+            None,
+            "ready",
+            "GCE_METADATA_HOST is set",
+        ),
+        (
+            &[("NO_GCE_CHECK", "true")],
+            Some("Google"),
+            "absent",
+            "NO_GCE_CHECK",
+        ),
+        (
+            &[("NO_GCE_CHECK", "true"), ("GCE_METADATA_HOST", "127.0.0.1:1")],
+            None,
+            "ready",
+            "GCE_METADATA_HOST",
+        ),
     ];
     for (variables, product, expected, why) in rows {
         let mut stage = Stage::new();
@@ -53,30 +83,48 @@ async fn a_named_account_is_impersonated() {
     let issuer = stage.issuer("gcp-impersonation", |_| {}).await;
     let token = stage.fetch(&Gcp, &["https://a.example"]).await.unwrap();
     assert_eq!(token.audience, ["https://a.example"]);
-    let (own, minted) = (issuer.requests_of("gcp-token"), issuer.requests_of("gcp-impersonation"));
+    let (own, minted) = (
+        issuer.requests_of("gcp-token"),
+        issuer.requests_of("gcp-impersonation"),
+    );
     assert_eq!((own.len(), minted.len()), (1, 1));
-    assert!(minted[0].path.ends_with("/serviceAccounts/build@octo-project.iam.gserviceaccount.com:generateIdToken"));
+    assert!(
+        minted[0]
+            .path
+            .ends_with("/serviceAccounts/build@octo-project.iam.gserviceaccount.com:generateIdToken")
+    );
     assert!(minted[0].header("authorization").unwrap().starts_with("Bearer "));
     let body: serde_json::Value = serde_json::from_slice(&minted[0].body).unwrap();
-    assert_eq!(body, serde_json::json!({"audience": "https://a.example", "includeEmail": true}));
+    assert_eq!(
+        body,
+        serde_json::json!({"audience": "https://a.example", "includeEmail": true})
+    );
     issuer.fault("gcp-impersonation", "s403-x1").unwrap();
     let error = stage.fetch(&Gcp, &["https://a.example"]).await.unwrap_err();
     assert_eq!(error.kind(), Class::Refused);
-    assert!(error.hint().unwrap().contains("roles/iam.serviceAccountOpenIdTokenCreator"));
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("roles/iam.serviceAccountOpenIdTokenCreator")
+    );
 }
 
 #[tokio::test]
 async fn what_cannot_be_asked_is_a_usage_error_and_sends_nothing() {
     let mut stage = Stage::new();
     let issuer = stage.issuer("gcp", |_| {}).await;
-    let rows: [(&[(&str, &str)], &[&str]); 7] = [
+    let rows: [(Variables<'_>, &[&str]); 7] = [
         (&[], &[]),
         (&[], &["a", "b"]),
         (&[("GCE_METADATA_HOST", "metadata.evil.example")], &["a"]),
         (&[("GCE_METADATA_HOST", "127.0.0.1:1/elsewhere?")], &["a"]),
         (&[("GCE_METADATA_HOST", "user@127.0.0.1")], &["a"]),
         (&[(IMPERSONATE, "a/../b@x")], &["a"]),
-        (&[(IMPERSONATE, "a@x"), (IAM_OVERRIDE, "http://iam.example")], &["a"]),
+        (
+            &[(IMPERSONATE, "a@x"), (IAM_OVERRIDE, "http://iam.example")],
+            &["a"],
+        ),
     ];
     for (variables, audience) in rows {
         let mut one = Stage::new();
@@ -122,7 +170,11 @@ async fn a_token_that_is_about_to_be_replaced_is_asked_for_once_more() {
         let wanted = request(&["x"]).min_validity(Duration::from_secs(needed));
         let token = Gcp.fetch(&stage.cx, &wanted).await.unwrap();
         let left = token.life.unwrap().left_at_receipt.as_secs();
-        assert_eq!(issuer.requests_of("gcp-identity").len(), requests, "{exp} {needed}");
+        assert_eq!(
+            issuer.requests_of("gcp-identity").len(),
+            requests,
+            "{exp} {needed}"
+        );
         assert_eq!(left, if requests == 2 { 3600 } else { exp }, "{exp} {needed}");
         assert_eq!(stage.notes.waits().len(), requests - 1);
     }

@@ -23,14 +23,27 @@ fn body(issuer: &RunningIssuer) -> Value {
 #[test]
 fn presence_is_the_projected_file_and_what_its_token_says() {
     let own = jwt("\"aud\":[\"https://api\"],\"sub\":\"system:serviceaccount:ci:build\"");
-    let rows: [(Option<&str>, bool, &[&str], &str, &str); 8] = [
+    type Row<'a> = (Option<&'a str>, bool, &'a [&'a str], &'a str, &'a str);
+    let rows: [Row<'_>; 8] = [
         (None, false, &["x"], "absent", "does not exist"),
         (None, true, &["x"], "absent", "automountServiceAccountToken"),
         (Some(&own), false, &[], "ready", "its token fits"),
         (Some(&own), false, &["https://api"], "ready", "its token fits"),
-        (Some(&own), true, &["x"], "ready", "KUBERNETES_SERVICE_HOST is set"),
+        (
+            Some(&own),
+            true,
+            &["x"],
+            "ready",
+            "KUBERNETES_SERVICE_HOST is set",
+        ),
         (Some(&own), false, &["x"], "broken", "another audience"),
-        (Some("opaque"), true, &["x"], "ready", "KUBERNETES_SERVICE_HOST is set"),
+        (
+            Some("opaque"),
+            true,
+            &["x"],
+            "ready",
+            "KUBERNETES_SERVICE_HOST is set",
+        ),
         // Left for the fetch, which names it with its own class.
         (Some(""), true, &["x"], "ready", "exists"),
     ];
@@ -42,8 +55,12 @@ fn presence_is_the_projected_file_and_what_its_token_says() {
         if host {
             stage.set("KUBERNETES_SERVICE_HOST", "10.0.0.1");
         }
-        let presence = stage.presence(&Kubernetes::default(), audience);
-        assert_eq!(word(&presence), expected, "{file:?} {host} {audience:?}: {presence:?}");
+        let presence = stage.presence(&Kubernetes, audience);
+        assert_eq!(
+            word(&presence),
+            expected,
+            "{file:?} {host} {audience:?}: {presence:?}"
+        );
         assert!(reason(&presence).contains(why), "{presence:?}");
     }
 }
@@ -60,7 +77,7 @@ fn the_fingerprint_is_the_pods_and_outlives_a_rotated_file() {
                  \"kubernetes.io\":{{\"pod\":{{\"uid\":\"{pod}\"}}}}"
             );
             stage.write(TOKEN, &jwt(&claims));
-            fingerprint(&stage.presence(&Kubernetes::default(), &["x"])).to_vec()
+            fingerprint(&stage.presence(&Kubernetes, &["x"])).to_vec()
         })
         .collect();
     assert_eq!(prints[0], prints[1]);
@@ -75,9 +92,11 @@ async fn the_file_is_the_answer_when_its_audience_fits_and_is_read_each_time() {
     let folder = stage.path(TOKEN).parent().unwrap().to_owned();
     std::fs::remove_file(stage.path(TOKEN)).unwrap();
     for version in ["..1", "..2"] {
-        let text = jwt(&format!("\"aud\":[\"https://api\",\"other\"],\"sub\":\"s\",\"jti\":\"{version}\""));
+        let text = jwt(&format!(
+            "\"aud\":[\"https://api\",\"other\"],\"sub\":\"s\",\"jti\":\"{version}\""
+        ));
         project(&folder, version, "token", &format!("{text}\n"));
-        let token = stage.fetch(&Kubernetes::default(), &["https://api"]).await.unwrap();
+        let token = stage.fetch(&Kubernetes, &["https://api"]).await.unwrap();
         assert_eq!(token.value.reveal(), text);
         assert_eq!(token.source, "kubernetes");
     }
@@ -88,13 +107,19 @@ async fn the_file_is_the_answer_when_its_audience_fits_and_is_read_each_time() {
 async fn another_audience_is_minted_by_the_api_server_over_its_own_authority() {
     let mut stage = Stage::new();
     let issuer = pod(&mut stage).await;
-    let token = stage.fetch(&Kubernetes::default(), &["https://vault", "b"]).await.unwrap();
+    let token = stage.fetch(&Kubernetes, &["https://vault", "b"]).await.unwrap();
     assert_eq!(token.audience, ["https://vault", "b"]);
-    assert_eq!(token.subject.as_deref(), Some("system:serviceaccount:default:web"));
+    assert_eq!(
+        token.subject.as_deref(),
+        Some("system:serviceaccount:default:web")
+    );
     let asked = issuer.requests_of("kubernetes").pop().unwrap();
     assert_eq!(asked.path, "/api/v1/namespaces/default/serviceaccounts/web/token");
     let pod_token = std::fs::read_to_string(stage.path(TOKEN)).unwrap();
-    assert_eq!(asked.header("authorization"), Some(format!("Bearer {pod_token}").as_str()));
+    assert_eq!(
+        asked.header("authorization"),
+        Some(format!("Bearer {pod_token}").as_str())
+    );
     let spec = json!({
         "audiences": ["https://vault", "b"],
         "expirationSeconds": 600,
@@ -108,7 +133,7 @@ async fn the_life_covers_the_callers_need() {
     let mut stage = Stage::new();
     let issuer = pod(&mut stage).await;
     let wanted = request(&["x"]).min_validity(Duration::from_secs(1800));
-    Kubernetes::default().fetch(&stage.cx, &wanted).await.unwrap();
+    Kubernetes.fetch(&stage.cx, &wanted).await.unwrap();
     assert_eq!(body(&issuer)["spec"]["expirationSeconds"], 1860);
 }
 
@@ -116,13 +141,22 @@ async fn the_life_covers_the_callers_need() {
 async fn another_account_is_always_minted_and_not_bound_to_this_pod() {
     let mut stage = Stage::new();
     let issuer = pod(&mut stage).await;
-    let source = Kubernetes::for_account("ci/deployer").unwrap();
+    stage.set(ACCOUNT_VARIABLE, "ci/deployer");
     let own = issuer.url().to_owned();
-    let token = stage.fetch(&source, &[own.as_str()]).await.unwrap();
-    assert_eq!(token.subject.as_deref(), Some("system:serviceaccount:ci:deployer"));
+    let token = stage.fetch(&Kubernetes, &[own.as_str()]).await.unwrap();
+    assert_eq!(
+        token.subject.as_deref(),
+        Some("system:serviceaccount:ci:deployer")
+    );
     assert_eq!(body(&issuer)["spec"].get("boundObjectRef"), None);
-    for bad in ["deployer", "ci/", "/x", "ci/../admin", "CI/x", "a/b/c", "ci/x?y", ""] {
-        assert_eq!(Kubernetes::for_account(bad).unwrap_err().kind(), Class::Config, "{bad}");
+    for bad in ["deployer", "ci/", "/x", "ci/../admin", "CI/x", "a/b/c", "ci/x?y"] {
+        stage.set(ACCOUNT_VARIABLE, bad);
+        assert_eq!(word(&stage.presence(&Kubernetes, &["x"])), "broken", "{bad}");
+        assert_eq!(
+            stage.fetch(&Kubernetes, &["x"]).await.unwrap_err().kind(),
+            Class::Config,
+            "{bad}"
+        );
     }
 }
 
@@ -137,9 +171,13 @@ async fn refusals_say_what_to_do_and_are_not_repeated() {
         let mut stage = Stage::new();
         let issuer = pod(&mut stage).await;
         issuer.fault("kubernetes", fault).unwrap();
-        let error = stage.fetch(&Kubernetes::default(), &["x"]).await.unwrap_err();
+        let error = stage.fetch(&Kubernetes, &["x"]).await.unwrap_err();
         assert_eq!(error.kind(), class, "{fault}: {error}");
-        assert!(error.hint().unwrap().contains(hint), "{fault}: {:?}", error.hint());
+        assert!(
+            error.hint().unwrap().contains(hint),
+            "{fault}: {:?}",
+            error.hint()
+        );
         assert_eq!(issuer.requests_of("kubernetes").len(), requests);
     }
 }
@@ -149,18 +187,25 @@ async fn a_busy_api_server_is_asked_again_and_a_strange_one_is_not_trusted() {
     let mut stage = Stage::new();
     let issuer = pod(&mut stage).await;
     issuer.fault("kubernetes", "s503-x2").unwrap();
-    stage.fetch(&Kubernetes::default(), &["x"]).await.unwrap();
+    stage.fetch(&Kubernetes, &["x"]).await.unwrap();
     assert_eq!(issuer.requests_of("kubernetes").len(), 3);
     issuer.reset_requests();
     let other = Stage::new();
     std::fs::copy(stage.path(TOKEN), other.write(TOKEN, "")).unwrap();
-    other.write("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", another_authority().as_str());
+    other.write(
+        "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+        another_authority().as_str(),
+    );
     let mut strange = other;
     for (name, value) in issuer.environment("kubernetes").unwrap() {
         strange.set(&name, value);
     }
-    std::fs::write(strange.path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"), another_authority()).unwrap();
-    let error = strange.fetch(&Kubernetes::default(), &["x"]).await.unwrap_err();
+    std::fs::write(
+        strange.path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
+        another_authority(),
+    )
+    .unwrap();
+    let error = strange.fetch(&Kubernetes, &["x"]).await.unwrap_err();
     assert_eq!(error.kind(), Class::Trust, "{error}");
     assert_eq!(issuer.requests().len(), 0);
 }
@@ -179,10 +224,10 @@ async fn fault_77_a_file_that_is_no_token_has_its_own_class() {
     let mut stage = Stage::new();
     let issuer = pod(&mut stage).await;
     stage.write(TOKEN, "");
-    let error = stage.fetch(&Kubernetes::default(), &["x"]).await.unwrap_err();
+    let error = stage.fetch(&Kubernetes, &["x"]).await.unwrap_err();
     assert_eq!(error.kind(), Class::Token, "{error}");
     std::fs::remove_file(stage.path(TOKEN)).unwrap();
-    let error = stage.fetch(&Kubernetes::default(), &["x"]).await.unwrap_err();
+    let error = stage.fetch(&Kubernetes, &["x"]).await.unwrap_err();
     assert_eq!(error.kind(), Class::Config, "{error}");
     assert_eq!(issuer.requests().len(), 0);
 }

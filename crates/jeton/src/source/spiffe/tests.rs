@@ -4,9 +4,18 @@ use crate::source::stage::{Stage, reason, word};
 #[test]
 fn the_socket_is_one_of_two_forms() {
     let rows = [
-        ("unix:///run/spire/api.sock", Some(Socket::Unix("/run/spire/api.sock".into()))),
-        ("tcp://127.0.0.1:8081", Some(Socket::Tcp("127.0.0.1:8081".parse().unwrap()))),
-        ("tcp://[::1]:8081", Some(Socket::Tcp("[::1]:8081".parse().unwrap()))),
+        (
+            "unix:///run/spire/api.sock",
+            Some(Socket::Unix("/run/spire/api.sock".into())),
+        ),
+        (
+            "tcp://127.0.0.1:8081",
+            Some(Socket::Tcp("127.0.0.1:8081".parse().unwrap())),
+        ),
+        (
+            "tcp://[::1]:8081",
+            Some(Socket::Tcp("[::1]:8081".parse().unwrap())),
+        ),
         ("/run/spire/api.sock", None),
         ("unix://run/spire/api.sock", None),
         ("unix:///run/api.sock?x", None),
