@@ -68,7 +68,6 @@ pub(crate) fn definition() -> clap::Command {
         .about(ABOUT)
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(AFTER)
-        .subcommand_required(true)
         .disable_help_subcommand(true)
         .subcommand_value_name("COMMAND")
         .max_term_width(MAX_WIDTH);
@@ -86,6 +85,11 @@ pub(crate) fn chosen(matches: &ArgMatches) -> Option<(&'static Command, &ArgMatc
     let (name, matches) = matches.subcommand()?;
     let command = TABLE.iter().find(|command| command.name == name)?;
     Some((command, matches))
+}
+
+/// What is said when nothing was asked.
+pub(crate) fn overview(session: &Session) -> Result<Exit, Failure> {
+    help::page(session, &[])
 }
 
 /// The arguments of a command as its own type.

@@ -41,7 +41,7 @@ fn general(env: Env, arguments: Vec<OsString>) -> Exit {
     };
     run(env, globals, |session| match command::chosen(&matches) {
         Some((command, matches)) => (command.run)(session, matches),
-        None => Err(Failure::usage("no command").with_hint("`jeton --help` lists them")),
+        None => command::overview(session),
     })
 }
 
@@ -62,7 +62,7 @@ fn refused(env: Env, error: &clap::Error) -> Exit {
     let shown = error.render();
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if is_help {
-        let text = if session.output.is_terminal() {
+        let text = if session.output.is_colourful() {
             shown.ansi().to_string()
         } else {
             shown.to_string()
@@ -72,7 +72,8 @@ fn refused(env: Env, error: &clap::Error) -> Exit {
             Err(_) => Exit::Other,
         };
     }
-    let text = shown.to_string();
+    // What was typed is quoted, and might be a token that went astray.
+    let text = jeton::core::redact::redact_tokens(&shown.to_string());
     let text = text.trim().trim_start_matches("error: ");
     session.output.failure(&Failure::usage(text));
     Exit::Usage

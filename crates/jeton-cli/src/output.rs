@@ -54,6 +54,8 @@ pub(crate) struct Output {
     annotates: bool,
     /// Shown below everything else while something is waited for.
     spinner: Mutex<Option<ProgressBar>>,
+    /// What was hidden last: the library and the command both see to it, once is enough.
+    masked: Mutex<Option<Secret>>,
     now: fn() -> UnixTime,
 }
 
@@ -63,6 +65,7 @@ impl Output {
             manner,
             annotates: env.is_true("GITHUB_ACTIONS"),
             spinner: Mutex::new(None),
+            masked: Mutex::new(None),
             now,
         }
     }
@@ -132,7 +135,15 @@ impl Output {
 
     /// Tells the log of GitHub's job to hide a secret.
     pub(crate) fn mask(&self, secret: &Secret) {
-        if self.annotates && !secret.is_empty() {
+        if !self.annotates || secret.is_empty() {
+            return;
+        }
+        let last = self
+            .masked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(secret.clone());
+        if last.as_ref() != Some(secret) {
             self.put(&format!("::add-mask::{}\n", escape_data(secret.reveal())));
         }
     }

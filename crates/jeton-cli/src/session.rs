@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The arguments that every command takes.
+// The arguments that every command takes. (No doc comment: it would become the help page's heading.)
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Globals {
     /// Explain on stderr what happens (never a token)

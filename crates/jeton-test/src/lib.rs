@@ -53,7 +53,11 @@ impl Run {
     }
 
     /// The same run, of which it was made sure that it ended with `code`.
-    #[must_use]
+    #[allow(
+        clippy::must_use_candidate,
+        clippy::return_self_not_must_use,
+        reason = "often the end is all that counts"
+    )]
     pub fn ended(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
         self
@@ -107,7 +111,7 @@ impl Sandbox {
         self.path("cache/jeton")
     }
 
-    /// The files in the cache folder.
+    /// The files with tokens in the cache folder: what is there but for locks.
     #[must_use]
     pub fn cached_files(&self) -> Vec<PathBuf> {
         let Ok(entries) = std::fs::read_dir(self.cache()) else {
@@ -115,7 +119,7 @@ impl Sandbox {
         };
         let mut files: Vec<_> = entries
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.is_file())
+            .filter(|path| path.is_file() && path.extension() != Some("lock".as_ref()))
             .collect();
         files.sort();
         files

@@ -31,20 +31,33 @@ pub(super) struct Arguments {
 const TOPICS: [(&str, fn() -> String); 2] = [("exit-codes", exit_codes), ("environment", environment)];
 
 fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
-    let topic = TOPICS.iter().find(|(name, _)| arguments.words == [*name]);
+    page(session, &arguments.words)
+}
+
+/// Prints the page of a topic or a command.
+pub(super) fn page(session: &Session, words: &[String]) -> Result<Exit, Failure> {
+    let topic = TOPICS.iter().find(|(name, _)| words == [*name]);
     let text = match topic {
         Some((_, page)) => page(),
-        None => {
-            let help = subcommand(&arguments.words)?.render_long_help();
-            if session.output.is_terminal() {
-                help.ansi().to_string()
-            } else {
-                help.to_string()
-            }
-        }
+        None => command_page(session, words)?,
     };
     session.output.line(text.trim_end())?;
     Ok(Exit::Done)
+}
+
+/// Exactly what `--help` says.
+fn command_page(session: &Session, words: &[String]) -> Result<String, Failure> {
+    subcommand(words)?;
+    let line = std::iter::once("jeton").chain(words.iter().map(String::as_str));
+    let help = definition().try_get_matches_from(line.chain(["--help"]));
+    Ok(help.err().map_or_else(String::new, |help| {
+        let help = help.render();
+        if session.output.is_colourful() {
+            help.ansi().to_string()
+        } else {
+            help.to_string()
+        }
+    }))
 }
 
 /// The command that `words` lead to.

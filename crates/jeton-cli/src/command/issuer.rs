@@ -128,16 +128,14 @@ fn ready(session: &Session, arguments: &Arguments, issuer: &RunningIssuer) -> Re
     if let Some(path) = &arguments.url_file {
         write(path, &format!("{}\n", issuer.url()))?;
     }
+    // The variables themselves hold tokens, which nothing but standard output ever shows.
     for name in platforms::names() {
-        let Ok(variables) = issuer.environment(name) else {
-            session
-                .output
-                .detail(&format!("# {name}: needs --folder or --unix-socket"));
-            continue;
-        };
-        session.output.detail(&format!("# to look like {name}:"));
-        for (variable, value) in variables {
-            session.output.detail(&format!("export {variable}='{value}'"));
+        match issuer.environment(name) {
+            Ok(_) => session.output.detail(&format!(
+                "to look like {name}: eval \"$(curl -s {}/_environment/{name})\"",
+                issuer.url()
+            )),
+            Err(error) => session.output.detail(&format!("to look like {name}: {error}")),
         }
     }
     session.output.line(issuer.url())?;

@@ -65,6 +65,7 @@ fn page(name: &str, command: clap::Command) -> Result<String, Failure> {
     let command = command.display_name(name.to_owned());
     clap_mangen::Man::new(command)
         .title(name.to_uppercase())
+        .source(concat!("jeton ", env!("CARGO_PKG_VERSION")))
         .render(&mut page)
         .map_err(|e| Failure::new(Exit::Other, format!("manual page: {e}")))?;
     Ok(String::from_utf8_lossy(&page).into_owned())

@@ -24,8 +24,8 @@ Examples:
   jeton token -a api -o curl | curl -K - https://api.example.com/whoami
   eval \"export $(jeton token -a api -o env --name API_TOKEN)\"
 
-Exit codes: 0 printed, 2 usage, 3 no source is here, 4 refused, 5 timeout, 6 unavailable, 7 rate limited,
-8 protocol or trust. See `jeton help exit-codes`.";
+Exit codes: 0 printed, 2 usage, 3 no source is here, 4 refused, 5 timeout, 6 unavailable,
+7 rate limited, 8 protocol or trust. See `jeton help exit-codes`.";
 
 /// Print one token
 ///
