@@ -12,6 +12,7 @@
 //! | [`faults`] | the script of faults: file format, rules, the vocabulary |
 //! | [`record`] | what was asked, as it arrived |
 //! | [`platforms`] | the platforms it can look like, and the environment a client needs for each |
+//! | [`proxy`] | a forward proxy for tests of clients |
 //!
 //! ```
 //! # fn clock() -> jeton_core::UnixTime { jeton_core::UnixTime::from_seconds(1_800_000_000) }
@@ -51,5 +52,5 @@ pub use faults::{Fault, Rule};
 pub use issuer::{Issuer, RunningIssuer};
 pub use jeton_core::Algorithm;
 pub use options::{Client, Clock, Options, TlsMode};
-pub use proxy::Proxy;
+pub use proxy::{Proxied, Proxy, ProxyMode};
 pub use record::Recorded;

@@ -153,7 +153,7 @@ async fn instead_of_serving(mut stream: TcpStream, fault: Accept) -> io::Result<
         Accept::Close => {}
         Accept::Reset => stream.reset_on_close(),
         Accept::ReadThenReset => {
-            stream.read(&mut first).await?;
+            let _ = stream.read(&mut first).await?;
             stream.reset_on_close();
         }
         Accept::Stall => while stream.read(&mut first).await? > 0 {},
@@ -166,7 +166,7 @@ async fn instead_of_serving(mut stream: TcpStream, fault: Accept) -> io::Result<
 /// Reads the first bytes before it closes, so that the close does not become a reset that eats the answer.
 async fn answer_raw(mut stream: TcpStream, bytes: &[u8]) -> io::Result<()> {
     let mut first = [0_u8; 16 * 1024];
-    stream.read(&mut first).await?;
+    let _ = stream.read(&mut first).await?;
     stream.write_all(bytes).await?;
     stream.shutdown().await
 }

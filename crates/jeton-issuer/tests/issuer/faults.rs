@@ -14,7 +14,7 @@ fn every_name_is_read_and_played() {
         // Small ones instead of the default sizes, so that playing all of them takes no time.
         let small = format!("{spelling}-x1-m1-n3-ms0");
         issuer.fault("*", &small).unwrap();
-        github(&issuer, "x");
+        github_waiting(&issuer, "x", Wait::Nothing);
         issuer.clear_faults();
     }
     assert_eq!(github(&issuer, "x").status(), 200, "afterwards it is as before");
@@ -67,7 +67,12 @@ fn what_is_below_http_is_on_the_wire() {
     for (fault, holds, end) in rows {
         let issuer = issuer();
         issuer.fault("*", &format!("{fault}-x1")).unwrap();
-        let heard = github(&issuer, "x");
+        let wait = match (end, holds.is_empty()) {
+            (Silent, true) => Wait::Nothing,
+            (Silent, false) => Wait::Quiet,
+            _ => Wait::End,
+        };
+        let heard = github_waiting(&issuer, "x", wait);
         let text = heard.text();
         for part in holds {
             assert!(
@@ -91,7 +96,7 @@ fn a_body_that_is_cut_short_is_shorter_than_it_says() {
     for fault in ["trunc", "rstbody", "stallbody"] {
         let issuer = issuer();
         issuer.fault("github", fault).unwrap();
-        let heard = github(&issuer, "x");
+        let heard = github_waiting(&issuer, "x", Wait::Quiet);
         let said: usize = heard.header("content-length").unwrap().parse().unwrap();
         assert!(heard.body().len() < said, "{fault}");
     }
@@ -110,10 +115,10 @@ fn the_connection_goes_on_where_the_fault_says_so() {
         let issuer = issuer();
         issuer.fault("jwks", &format!("{fault}-x1")).unwrap();
         let mut stream = TcpStream::connect(issuer.address()).unwrap();
-        let first = hear_on(&mut stream, keep.as_bytes());
+        let first = hear_on(&mut stream, keep.as_bytes(), Wait::Quiet);
         assert_eq!(first.text().matches("HTTP/1.1 ").count(), answers, "{fault}");
         assert_eq!(
-            hear_on(&mut stream, keep.as_bytes()).status(),
+            hear_on(&mut stream, keep.as_bytes(), Wait::Quiet).status(),
             200,
             "{fault}: the connection goes on"
         );

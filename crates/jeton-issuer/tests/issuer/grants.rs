@@ -158,7 +158,7 @@ fn c10_refresh_rotates_and_an_old_token_ends_the_login() {
         text(&kept, "refresh_token")
     );
     for _ in 0..2 {
-        assert_eq!(super::grants::token(&still, &body).get("refresh_token"), None);
+        assert_eq!(token(&still, &body).get("refresh_token"), None);
     }
 }
 

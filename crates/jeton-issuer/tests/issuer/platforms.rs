@@ -178,7 +178,7 @@ fn bearer_like_endpoints_want_their_secret_and_give_their_shape() {
         .json();
         assert_eq!(faulty.pointer(pointer), Some(&json!("")), "{target}");
     }
-    let form = |body: &str| super::client::form(&issuer, entra, body);
+    let ask = |body: &str| form(&issuer, entra, body);
     let assertion = issuer.mint(
         json!({"aud": "api://AzureADTokenExchange"})
             .as_object()
@@ -189,17 +189,17 @@ fn bearer_like_endpoints_want_their_secret_and_give_their_shape() {
         "grant_type=client_credentials&client_id=c&scope=https%3A%2F%2Fr%2F.default&client_assertion_type=\
          urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion={assertion}"
     );
-    let answer = form(&good).json();
+    let answer = ask(&good).json();
     assert_eq!(
         claims(answer["access_token"].as_str().unwrap())["aud"],
         "https://r"
     );
     assert_eq!(
-        form(&good.replace("scope", "scop")).json()["error_codes"][0],
+        ask(&good.replace("scope", "scop")).json()["error_codes"][0],
         90014
     );
     issuer.set_clock_offset(9999);
-    assert_eq!(form(&good).json()["error_codes"][0], 700_024);
+    assert_eq!(ask(&good).json()["error_codes"][0], 700_024);
 }
 
 #[test]
@@ -381,6 +381,7 @@ fn fly_speaks_over_a_unix_socket() {
     let heard = hear_on(
         &mut stream,
         request("POST", "/v1/tokens/oidc", &[], r#"{"aud":"a"}"#).as_bytes(),
+        Wait::End,
     );
     assert_eq!(claims(&heard.body_text())["aud"], "a");
     assert_eq!(issuer.requests_of("fly").len(), 1);

@@ -216,10 +216,15 @@ fn a_stopped_issuer_is_gone_and_cuts_off_what_stalls() {
     let address = issuer.address();
     let mut held = std::net::TcpStream::connect(address).unwrap();
     assert_eq!(
-        hear_on(&mut held, request("GET", "/jwks", &[], "").as_bytes()).end,
+        hear_on(
+            &mut held,
+            request("GET", "/jwks", &[], "").as_bytes(),
+            Wait::Nothing
+        )
+        .end,
         End::Silent
     );
     drop(issuer);
     assert!(std::net::TcpStream::connect(address).is_err());
-    assert_ne!(hear_on(&mut held, b"").end, End::Silent);
+    assert_ne!(hear_on(&mut held, b"", Wait::End).end, End::Silent);
 }
