@@ -258,3 +258,6 @@ fn dead(received: &Received) -> Fault {
         _ => fault,
     }
 }
+
+#[cfg(test)]
+mod tests;

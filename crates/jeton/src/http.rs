@@ -28,8 +28,11 @@ pub use target::{checked_metadata_url, checked_url, is_local};
 
 use crate::{Clock, Env, Error};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jeton_core::{Failure, Moment, RetryPolicy, Secret, UnixTime, redact};
+use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,7 +90,8 @@ pub enum Route {
 }
 
 /// Which addresses a request may reach. A URL that came out of somebody's document (`jwks_uri`) must not make this
-/// machine ask its own neighbours (RFC 9700, the metadata addresses of clouds).
+/// machine ask its own neighbours (RFC 9700, the metadata addresses of clouds). Behind a proxy, where names are resolved
+/// elsewhere, only the name itself or a literal address can be judged here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Guard {
     /// Any: the URL is the user's own or the platform's.
@@ -224,16 +228,32 @@ impl Request {
         let fields = self.headers.values().filter(|value| value.is_sensitive());
         let fields = fields
             .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(' '));
+            .flat_map(credentials);
         let form = self.headers.get("content-type").is_some_and(|kind| kind == FORM);
         let body = self.body.as_deref().filter(|_| form).unwrap_or_default();
         let pairs = url::form_urlencoded::parse(body);
         let pairs = pairs.filter(|(name, _)| SECRET_FORM_FIELDS.contains(&&**name));
-        fields
-            .map(Secret::new)
-            .chain(pairs.map(|(_, value)| Secret::new(value)))
-            .collect()
+        fields.chain(pairs.map(|(_, value)| Secret::new(value))).collect()
     }
+}
+
+/// What of a secret field is secret: all of it but the scheme, and the password inside a `Basic` (RFC 7617).
+fn credentials(value: &str) -> Vec<Secret> {
+    let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
+    let mut secrets = vec![Secret::new(rest)];
+    let pair = STANDARD
+        .decode(rest)
+        .ok()
+        .filter(|_| scheme.eq_ignore_ascii_case("basic"));
+    if let Some((_, password)) = pair
+        .as_deref()
+        .and_then(|pair| std::str::from_utf8(pair).ok()?.split_once(':'))
+    {
+        secrets.push(Secret::new(password));
+        // A client's secret is form-encoded first (RFC 6749 section 2.3.1).
+        secrets.push(Secret::new(percent_decode_str(password).decode_utf8_lossy()));
+    }
+    secrets
 }
 
 impl fmt::Debug for Request {
