@@ -9,6 +9,7 @@ mod docs;
 mod fuzz;
 mod report;
 mod run;
+mod strangers;
 mod suite;
 mod tidy;
 mod workspace;
@@ -52,6 +53,11 @@ const RECIPES: &[Recipe] = &[
         name: "docs",
         about: "write the pages that are made from the program; --check compares",
         run: docs::docs,
+    },
+    Recipe {
+        name: "strangers",
+        about: "other people's clients and servers against ours; a word chooses scripts",
+        run: strangers::strangers,
     },
     Recipe {
         name: "fuzz",

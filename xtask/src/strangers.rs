@@ -1,0 +1,214 @@
+//! `cargo xtask strangers`: other people's clients and servers against ours.
+//!
+//! Everything is installed below `target/strangers`, pinned by the lock files in `tests/strangers`, through npm and
+//! pip as this machine has them set up. Scripts run there, because Node looks for packages beside the script.
+
+use crate::run::{self, Tally};
+use crate::workspace::Workspace;
+use crate::{Outcome, report, suite};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Where the scripts and lock files are.
+const SCRIPTS: &str = "tests/strangers";
+
+/// How long our issuer may take to start.
+const START: Duration = Duration::from_secs(10);
+
+/// How often we look whether it has started.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The algorithms that the issuer's tokens are verified in by every stranger.
+const ALGORITHMS: &[&str] = &["RS256", "ES256", "EdDSA"];
+
+/// The recipe; an argument chooses the scripts whose names hold it.
+pub(crate) fn strangers(workspace: &Workspace, arguments: &[String]) -> Outcome {
+    suite::finish(meet(workspace, arguments.first().map(String::as_str))?)
+}
+
+/// Installs what is missing and runs every script.
+pub(crate) fn meet(workspace: &Workspace, chosen: Option<&str>) -> Outcome<Tally> {
+    let jeton = workspace.program("jeton")?;
+    let folder = workspace.target.join("strangers");
+    install(workspace, &folder)?;
+    let mut tally = Tally::default();
+    for algorithm in ALGORITHMS {
+        let issuer = Issuer::start(&jeton, &folder, algorithm)?;
+        for script in scripts(workspace)?
+            .iter()
+            .filter(|script| chosen.is_none_or(|word| script.contains(word)))
+        {
+            let ok = run_script(&folder, script, &jeton, &issuer.url)?;
+            report::line(&format!(
+                "stranger {script} ({algorithm}) ... {}",
+                if ok { "ok" } else { "FAILED" }
+            ));
+            tally.count(ok);
+        }
+    }
+    Ok(tally)
+}
+
+/// The scripts, by name.
+fn scripts(workspace: &Workspace) -> Outcome<Vec<String>> {
+    let files = workspace.files()?;
+    let here = files
+        .iter()
+        .filter_map(|name| name.strip_prefix(SCRIPTS)?.strip_prefix('/'));
+    Ok(here
+        .filter(|name| name.ends_with(".mjs") || name.ends_with(".py"))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str) -> Outcome<bool> {
+    let program = if script.ends_with(".py") {
+        "python3"
+    } else {
+        "node"
+    };
+    let mut command = Command::new(program);
+    command
+        .arg(folder.join(script))
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command.env("JETON", jeton).env("JETON_ISSUER", issuer);
+    command
+        .env("PYTHONPATH", folder.join("python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let variables = std::env::vars_os().filter(|(name, _)| is_foreign(&name.to_string_lossy()));
+    for (name, _) in variables {
+        command.env_remove(name);
+    }
+    let done = command
+        .output()
+        .map_err(|fault| format!("{program} did not start: {fault}"))?;
+    if !done.status.success() {
+        report::note(&String::from_utf8_lossy(&done.stdout));
+        report::note(&String::from_utf8_lossy(&done.stderr));
+    }
+    Ok(done.status.success())
+}
+
+/// Variables of the place where the tests run, which would make clients take it for the platform under test.
+fn is_foreign(name: &str) -> bool {
+    const OURS: &[&str] = &["JETON", "JETON_ISSUER"];
+    const PLATFORMS: &[&str] = &[
+        "GITHUB_",
+        "ACTIONS_",
+        "GITLAB_",
+        "BUILDKITE",
+        "CIRCLE",
+        "JETON_",
+        "HTTP_PROXY",
+        "http_proxy",
+    ];
+    !OURS.contains(&name) && PLATFORMS.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Installs the pinned packages, unless exactly these are there, and puts the scripts beside them.
+fn install(workspace: &Workspace, folder: &Path) -> Outcome {
+    const LOCKS: &[&str] = &["package.json", "package-lock.json", ".npmrc", "requirements.txt"];
+    make(folder)?;
+    let source = workspace.root.join(SCRIPTS);
+    for script in scripts(workspace)? {
+        copy(&source.join(&script), &folder.join(&script))?;
+    }
+    let wanted: String = LOCKS
+        .iter()
+        .filter_map(|name| std::fs::read_to_string(source.join(name)).ok())
+        .collect();
+    let stamp = folder.join("installed");
+    if std::fs::read_to_string(&stamp).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    for name in LOCKS {
+        copy(&source.join(name), &folder.join(name))?;
+    }
+    let mut npm = Command::new("npm");
+    run::check(
+        folder,
+        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]),
+    )?;
+    let python = folder.join("python");
+    if python.exists() {
+        std::fs::remove_dir_all(&python).map_err(|fault| format!("{}: {fault}", python.display()))?;
+    }
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--target=python",
+    ]);
+    run::check(
+        folder,
+        pip.args(["--requirement=requirements.txt", "--root-user-action=ignore"]),
+    )?;
+    std::fs::write(&stamp, wanted).map_err(|fault| format!("{}: {fault}", stamp.display()))
+}
+
+fn make(folder: &Path) -> Outcome {
+    std::fs::create_dir_all(folder).map_err(|fault| format!("{}: {fault}", folder.display()))
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome {
+    std::fs::copy(from, to)
+        .map(drop)
+        .map_err(|fault| format!("{}: {fault}", from.display()))
+}
+
+/// A running `jeton issuer`; it ends with this value.
+struct Issuer {
+    url: String,
+    child: Child,
+}
+
+impl Issuer {
+    fn start(jeton: &Path, folder: &Path, algorithm: &str) -> Outcome<Self> {
+        let url_file: PathBuf = folder.join("issuer.url");
+        if url_file.exists() {
+            std::fs::remove_file(&url_file).map_err(|fault| format!("{}: {fault}", url_file.display()))?;
+        }
+        let child = Command::new(jeton)
+            .args([
+                "issuer",
+                "--listen=127.0.0.1:0",
+                "--algorithm",
+                algorithm,
+                "--url-file",
+            ])
+            .arg(&url_file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|fault| format!("jeton issuer did not start: {fault}"))?;
+        let mut issuer = Self {
+            url: String::new(),
+            child,
+        };
+        let watch = report::Stopwatch::start();
+        while watch.elapsed() < START {
+            let text = std::fs::read_to_string(&url_file).unwrap_or_default();
+            if !text.trim().is_empty() {
+                issuer.url = text.trim().to_owned();
+                return Ok(issuer);
+            }
+            std::thread::sleep(LOOK);
+        }
+        Err("jeton issuer wrote no URL".into())
+    }
+}
+
+impl Drop for Issuer {
+    fn drop(&mut self) {
+        // It may have ended already; nothing is left to do then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
