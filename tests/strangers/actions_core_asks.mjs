@@ -5,7 +5,7 @@ import { createRemoteJWKSet, jwtVerify } from 'jose';
 
 const issuer = process.env.JETON_ISSUER;
 const audience = 'https://registry.example.com/?a=b&c=d e';
-const variables = await (await fetch(`${issuer}/_environment/github`)).json();
+const variables = await (await fetch(`${issuer}/_environment/github?format=json`)).json();
 Object.assign(process.env, variables);
 
 const token = await getIDToken(audience);

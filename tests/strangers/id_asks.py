@@ -6,7 +6,7 @@ import urllib.request
 
 AUDIENCE = "https://registry.example.com"
 issuer = os.environ["JETON_ISSUER"]
-with urllib.request.urlopen(issuer + "/_environment/github", timeout=10) as answer:
+with urllib.request.urlopen(issuer + "/_environment/github?format=json", timeout=10) as answer:
     os.environ.update(json.load(answer))
 
 import id  # noqa: E402  (reads the environment as it finds it)

@@ -16,7 +16,10 @@ const SCRIPTS: &str = "tests/strangers";
 /// How long our issuer may take to start.
 const START: Duration = Duration::from_secs(10);
 
-/// How often we look whether it has started.
+/// How long one script may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// How often we look whether something has started or ended.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The algorithms that the issuer's tokens are verified in by every stranger.
@@ -81,14 +84,37 @@ fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str) -> Outcom
     for (name, _) in variables {
         command.env_remove(name);
     }
-    let done = command
-        .output()
-        .map_err(|fault| format!("{program} did not start: {fault}"))?;
-    if !done.status.success() {
-        report::note(&String::from_utf8_lossy(&done.stdout));
-        report::note(&String::from_utf8_lossy(&done.stderr));
+    let log = folder.join("log");
+    let file = || std::fs::File::options().append(true).create(true).open(&log);
+    let logs = std::fs::write(&log, "").and_then(|()| Ok((file()?, file()?)));
+    let (stdout, stderr) = logs.map_err(|fault| format!("{}: {fault}", log.display()))?;
+    let child = command.stdout(stdout).stderr(stderr).spawn();
+    let mut child = child.map_err(|fault| format!("{program} did not start: {fault}"))?;
+    let ok = ends_well(&mut child);
+    if !ok {
+        report::note(&std::fs::read_to_string(&log).unwrap_or_default());
     }
-    Ok(done.status.success())
+    Ok(ok)
+}
+
+/// Waits for a script, but not for ever.
+fn ends_well(child: &mut Child) -> bool {
+    let watch = report::Stopwatch::start();
+    while watch.elapsed() < LONGEST {
+        if let Ok(Some(status)) = child.try_wait() {
+            return status.success();
+        }
+        std::thread::sleep(LOOK);
+    }
+    report::note(&format!("it has not ended in {} s", LONGEST.as_secs()));
+    end(child);
+    false
+}
+
+/// Ends a program and waits for it. It may have ended already; nothing is left to do then.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Variables of the place where the tests run, which would make clients take it for the platform under test.
@@ -207,8 +233,26 @@ impl Issuer {
 
 impl Drop for Issuer {
     fn drop(&mut self) {
-        // It may have ended already; nothing is left to do then.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_the_place_are_hidden_and_ours_are_not() {
+        let facts = [
+            ("GITHUB_ACTIONS", true),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", true),
+            ("JETON_TIMEOUT", true),
+            ("JETON", false),
+            ("JETON_ISSUER", false),
+            ("PATH", false),
+        ];
+        for (name, expected) in facts {
+            assert_eq!(is_foreign(name), expected, "{name}");
+        }
     }
 }

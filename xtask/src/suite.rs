@@ -2,7 +2,7 @@
 
 use crate::run::{self, Tally};
 use crate::workspace::Workspace;
-use crate::{Outcome, report};
+use crate::{Outcome, report, strangers};
 
 /// The recipe: runs everything and ends with one line of counts.
 pub(crate) fn test(workspace: &Workspace, _: &[String]) -> Outcome {

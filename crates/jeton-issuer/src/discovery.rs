@@ -49,7 +49,9 @@ pub(crate) fn jwks(desk: &Desk<'_>, _: &Call) -> Answer {
 /// `POST /rotate`: a new key signs; `?drop=true` withdraws the old ones at once.
 pub(crate) fn rotate(desk: &Desk<'_>, call: &Call) -> Answer {
     let drop_old = call.query_value("drop").as_deref() == Some("true");
-    match desk.provider.keys().rotate(drop_old) {
+    // Bound first: in the scrutinee the lock on the keys would be held while `jwks` asks for it.
+    let rotated = desk.provider.keys().rotate(drop_old);
+    match rotated {
         Ok(()) => jwks(desk, call),
         Err(error) => Answer::text(500, error.to_string()),
     }
