@@ -17,6 +17,7 @@ mod issuer;
 pub(crate) mod login;
 mod logout;
 mod man;
+mod proxy;
 mod status;
 pub(crate) mod token;
 mod verify;
@@ -43,6 +44,7 @@ const TABLE: &[Command] = &[
     login::COMMAND,
     logout::COMMAND,
     status::COMMAND,
+    proxy::COMMAND,
     cache::COMMAND,
     issuer::COMMAND,
     demo::COMMAND,

@@ -122,6 +122,15 @@ impl Session {
         runtime.shutdown_background();
         result
     }
+
+    /// Runs a server: on all cores, until `future` says that it is over. What still runs then is dropped.
+    pub(crate) fn serve<T>(&self, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Failure::new(Exit::Other, format!("cannot start: {e}")))?;
+        let result = runtime.block_on(future);
+        runtime.shutdown_background();
+        result
+    }
 }
 
 /// The end that a signal brings.

@@ -398,6 +398,21 @@ impl Http {
         Self { trust, ..self }
     }
 
+    /// The TLS settings under the same trust, for a program that connects by itself (a proxy's data path).
+    ///
+    /// # Errors
+    /// `Class::Config` when what is to be trusted cannot be read.
+    pub fn tls_config(&self) -> Result<rustls::ClientConfig, Error> {
+        let config = self.trust.client_config().map_err(|fault| {
+            let error = Error::new(fault.failure.verdict().class, fault.detail);
+            fault.hint.iter().fold(error, |error, hint| error.with_hint(hint))
+        })?;
+        let mut config = (*config).clone();
+        // Whoever connects says himself which protocols he speaks.
+        config.alpn_protocols.clear();
+        Ok(config)
+    }
+
     /// Sends `request` once and reads the whole answer, whatever its status.
     ///
     /// Dropping the future closes the connection; nothing of it runs on.

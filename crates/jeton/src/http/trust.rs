@@ -42,9 +42,14 @@ impl Trust {
         }
     }
 
+    /// The settings of a client under this trust.
+    pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, Fault> {
+        self.config.get_or_init(|| self.load()).clone()
+    }
+
     /// Shakes hands with the host of `url` over `stream`.
     pub(super) async fn handshake(&self, url: &Url, stream: Stream) -> Result<TlsStream<Stream>, Fault> {
-        let config = self.config.get_or_init(|| self.load()).clone()?;
+        let config = self.client_config()?;
         let name = server_name(url)
             .ok_or_else(|| Fault::new(Failure::Config, "the host cannot be the name in a certificate"))?;
         TlsConnector::from(config)
