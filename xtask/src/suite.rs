@@ -17,6 +17,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Outcome<Tally> {
         &workspace.root,
         &mut run::cargo(&["test", "--locked", "--workspace", "--doc"]),
     )?);
+    tally.add(strangers::meet(workspace, None)?);
     Ok(tally)
 }
 
