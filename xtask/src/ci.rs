@@ -2,7 +2,7 @@
 
 use crate::run::{self, Tally};
 use crate::workspace::Workspace;
-use crate::{Outcome, deny, fuzz, report, suite, tidy};
+use crate::{Outcome, deny, docs, fuzz, report, suite, tidy};
 
 /// A check that a change must pass: its name and how it is run.
 type Check = (&'static str, fn(&Workspace) -> Outcome);
@@ -35,17 +35,25 @@ const CHECKS: &[Check] = &[
 pub(crate) fn ci(workspace: &Workspace, _: &[String]) -> Outcome {
     let mut tally = Tally::default();
     for (name, check) in CHECKS {
-        let watch = report::Stopwatch::start();
-        let outcome = check(workspace);
-        if let Err(reason) = &outcome {
-            report::failure(&format!("{name}: {reason}"));
-        }
-        report::note(&format!("{name}: {:.1} s", watch.elapsed().as_secs_f64()));
-        tally.count(outcome.is_ok());
+        tally.count(told(name, || check(workspace)));
     }
     tally.add(suite::everything(workspace)?);
+    tally.count(told("generated pages", || {
+        docs::docs(workspace, &["--check".into()])
+    }));
     tally.add(fuzz::drive(workspace, fuzz::SMOKE, None)?);
     suite::finish(tally)
+}
+
+/// Runs a check, says why it failed and how long it took.
+fn told(name: &str, check: impl FnOnce() -> Outcome) -> bool {
+    let watch = report::Stopwatch::start();
+    let outcome = check();
+    if let Err(reason) = &outcome {
+        report::failure(&format!("{name}: {reason}"));
+    }
+    report::note(&format!("{name}: {:.1} s", watch.elapsed().as_secs_f64()));
+    outcome.is_ok()
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> Outcome {
