@@ -1,5 +1,5 @@
 //! An audience (`aud`, RFC 7519 section 4.1.3): for whom a token is, compared byte for byte.
-use crate::redact::is_unprintable;
+use crate::redact::is_printable;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
@@ -34,7 +34,7 @@ impl Audience {
         if text.len() > MAX_AUDIENCE {
             return Err(AudienceError::TooLong);
         }
-        if text.chars().any(is_unprintable) {
+        if !is_printable(text) {
             return Err(AudienceError::Unprintable);
         }
         Ok(Self(text.to_owned()))

@@ -3,7 +3,7 @@
 //! A registered claim of a wrong type is never read as if it were absent: that is how an `exp` in quotes made tokens
 //! live for ever elsewhere.
 use crate::json::Json;
-use crate::redact::is_unprintable;
+use crate::redact::is_printable;
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
 use alloc::string::String;
@@ -165,7 +165,7 @@ fn millis(seconds: f64) -> Option<UnixTime> {
 fn text_fault(all: &Json, name: &str) -> Option<Rejection> {
     let why = match all.get(name)? {
         Json::String(text) if text.is_empty() => "is empty",
-        Json::String(text) if text.chars().any(is_unprintable) => "has characters that do not print",
+        Json::String(text) if !is_printable(text) => "has characters that do not print",
         Json::String(_) => return None,
         _ => "is no string",
     };

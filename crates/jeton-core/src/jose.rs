@@ -36,27 +36,20 @@ impl<'a> Compact<'a> {
         if token.len() > MAX_TOKEN {
             return Err(Rejection::TooLarge);
         }
-        let mut dots = token
-            .bytes()
-            .enumerate()
-            .filter(|(_, b)| *b == b'.')
-            .map(|(at, _)| at);
-        let (Some(first), Some(second)) = (dots.next(), dots.next()) else {
-            return Err(Rejection::Malformed("the token has not three segments"));
-        };
-        if dots.next().is_some() {
-            return Err(surplus(&token[..first], dots.take(2).count()));
+        let none = Rejection::Malformed("the token has not three segments");
+        let (header, rest) = token.split_once('.').ok_or(none.clone())?;
+        let (payload, signature) = rest.split_once('.').ok_or(none)?;
+        if let Some((_, more)) = signature.split_once('.') {
+            return Err(surplus(header, more.matches('.').take(2).count()));
         }
-        let (header, payload) = (&token[..first], &token[first + 1..second]);
         if payload.is_empty() {
             return Err(Rejection::Malformed("the token has no payload"));
         }
-        let signature = &token[second + 1..];
         Ok(Self {
             header,
             payload,
             signature,
-            signing_input: &token[..second],
+            signing_input: &token[..header.len() + 1 + payload.len()],
         })
     }
 

@@ -4,8 +4,10 @@
 //! then read two different tokens out of the same bytes. Here a second member of a name is an error, also when it
 //! is spelled with escapes. Integers are exact, numbers beyond the range of a double are refused, names are
 //! compared byte for byte.
+mod name;
 mod parse;
 
+pub use name::Name;
 pub use parse::parse;
 
 use alloc::borrow::ToOwned;
@@ -63,8 +65,11 @@ pub enum Json {
     /// An array.
     Array(Vec<Json>),
     /// An object: its members in the order of the text, every name once.
-    Object(Vec<(String, Json)>),
+    Object(Vec<Member>),
 }
+
+/// A member of an object: its name, which is written once for all when it is a usual one, and its value.
+pub type Member = (Name, Json);
 
 impl Json {
     /// An object of these members.
@@ -87,9 +92,9 @@ impl Json {
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<Json>) {
         let Self::Object(members) = self else { return };
         let (name, value) = (name.into(), value.into());
-        match members.iter_mut().find(|(n, _)| *n == name) {
+        match members.iter_mut().find(|(n, _)| *n == *name) {
             Some(member) => member.1 = value,
-            None => members.push((name, value)),
+            None => members.push((name.into(), value)),
         }
     }
 
@@ -172,7 +177,7 @@ impl Json {
 
     /// The members, if it is an object.
     #[must_use]
-    pub fn as_object(&self) -> Option<&[(String, Json)]> {
+    pub fn as_object(&self) -> Option<&[Member]> {
         if let Self::Object(members) = self {
             Some(members)
         } else {
@@ -210,7 +215,10 @@ impl Json {
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Object(members) => f.debug_set().entries(members.iter().map(|(n, _)| n)).finish(),
+            Self::Object(members) => f
+                .debug_set()
+                .entries(members.iter().map(|(n, _)| n.as_str()))
+                .finish(),
             Self::Array(items) => write!(f, "[array of {}]", items.len()),
             Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Float(_) => f.write_str(&self.to_text()),
             Self::String(_) => f.write_str("[string]"),

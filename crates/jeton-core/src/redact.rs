@@ -73,6 +73,13 @@ fn looks_like_token(word: &str) -> bool {
     })
 }
 
+/// Whether every character of `text` prints.
+#[must_use]
+pub fn is_printable(text: &str) -> bool {
+    // Nearly every text is plain ASCII, and then the bytes tell.
+    text.bytes().all(|b| matches!(b, b' '..=b'~')) || !text.chars().any(is_unprintable)
+}
+
 /// Whether `c` does not print or changes how its neighbours print: control characters, line breaks, direction marks
 /// and characters without width.
 #[must_use]

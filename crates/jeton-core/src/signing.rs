@@ -14,8 +14,13 @@ use crate::secret::Secret;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt;
 use pair::KeyPair;
+
+/// Room for the dots and the longest usual signature in a token: 256 bytes of RSA are 342 characters.
+const SIGNATURE_ROOM: usize = 348;
 
 /// A private key with the algorithm it signs with.
 pub struct SigningKey {
@@ -122,7 +127,7 @@ impl SigningKey {
     /// # Errors
     /// [`SigningError::Failed`] when the library cannot sign.
     pub fn sign(&self, claims: &Json) -> Result<String, SigningError> {
-        self.finish(self.usual_header.clone(), claims.to_text().as_bytes())
+        self.finish(&self.usual_header, claims.to_text().as_bytes())
     }
 
     /// Signs `claims` with a header of one's own: the members of `header` come in place of, or beside, the usual
@@ -147,7 +152,7 @@ impl SigningKey {
     /// # Errors
     /// [`SigningError::Failed`] when the library cannot sign.
     pub fn sign_bytes(&self, header: &[u8], payload: &[u8]) -> Result<String, SigningError> {
-        self.finish(encode_segment(header), payload)
+        self.finish(&encode_segment(header), payload)
     }
 
     /// The bare signature of `message`.
@@ -158,13 +163,14 @@ impl SigningKey {
         self.pair.sign(self.algorithm, message)
     }
 
-    fn finish(&self, header: String, payload: &[u8]) -> Result<String, SigningError> {
-        let mut token = header;
+    fn finish(&self, header: &str, payload: &[u8]) -> Result<String, SigningError> {
+        let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + SIGNATURE_ROOM);
+        token.push_str(header);
         token.push('.');
-        token.push_str(&encode_segment(payload));
+        URL_SAFE_NO_PAD.encode_string(payload, &mut token);
         let signature = self.signature(token.as_bytes())?;
         token.push('.');
-        token.push_str(&encode_segment(signature));
+        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)
     }
 }

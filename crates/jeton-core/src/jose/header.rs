@@ -5,7 +5,6 @@
 use super::algorithm::Algorithm;
 use crate::json::{self, Json};
 use crate::rejection::{Rejection, shown};
-use alloc::borrow::ToOwned;
 use alloc::string::String;
 
 /// Members that bring a key or say where to get one (RFC 7515 sections 4.1.2, 4.1.3, 4.1.5, 4.1.6), claims that
@@ -42,7 +41,8 @@ impl Header {
     /// The first thing that is wrong: not an object, encrypted, an algorithm that is `none` or unknown, an extension,
     /// a member that must not be there or has the wrong type.
     pub fn parse(bytes: &[u8]) -> Result<Self, Rejection> {
-        let header = json::parse(bytes).map_err(|_| Rejection::Malformed("the header is not strict JSON"))?;
+        let mut header =
+            json::parse(bytes).map_err(|_| Rejection::Malformed("the header is not strict JSON"))?;
         if header.as_object().is_none() {
             return Err(Rejection::Malformed("the header is no JSON object"));
         }
@@ -54,9 +54,9 @@ impl Header {
         no_foreign_member(&header)?;
         Ok(Self {
             algorithm,
-            key_id: text(&header, "kid", "kid is no string")?,
-            typ: text(&header, "typ", "typ is no string")?,
-            cty: text(&header, "cty", "cty is no string")?,
+            key_id: text(&mut header, "kid", "kid is no string")?,
+            typ: text(&mut header, "typ", "typ is no string")?,
+            cty: text(&mut header, "cty", "cty is no string")?,
         })
     }
 }
@@ -97,10 +97,10 @@ fn no_foreign_member(header: &Json) -> Result<(), Rejection> {
     }
 }
 
-fn text(header: &Json, name: &str, why: &'static str) -> Result<Option<String>, Rejection> {
-    match header.get(name) {
+fn text(header: &mut Json, name: &str, why: &'static str) -> Result<Option<String>, Rejection> {
+    match header.take(name) {
         None => Ok(None),
-        Some(Json::String(text)) => Ok(Some(text.to_owned())),
+        Some(Json::String(text)) => Ok(Some(text)),
         Some(_) => Err(Rejection::Malformed(why)),
     }
 }
