@@ -79,6 +79,19 @@ pub fn verify(
     Ok(opened.proved(claims))
 }
 
+/// Judges the claims of a token that was verified before, as if it had just come: for whoever remembers verified
+/// tokens. The signature is not checked again; whether its key is still there is the caller's to know.
+///
+/// # Errors
+/// The first claim that does not fit (any more).
+pub fn still_fits(
+    verified: &Verified<Claims>,
+    expect: &Expectations,
+    now: UnixTime,
+) -> Result<(), Rejection> {
+    judge::claims(&verified.value, expect, now)
+}
+
 /// Verifies a signature over a payload that is no claims set, and nothing else.
 ///
 /// # Errors

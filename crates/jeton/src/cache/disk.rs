@@ -365,3 +365,6 @@ fn remove_orphaned_leases(folder: &Folder, which: impl Fn(&str) -> bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
