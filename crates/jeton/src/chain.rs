@@ -125,3 +125,6 @@ impl Choice {
 fn broken_error(name: &str, reason: &str, hint: &str) -> Error {
     Error::new(Class::Config, format!("{name} is here but cannot work: {reason}")).with_hint(hint)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,61 +1,91 @@
-//! An issuer's metadata, asked for when a field of it is needed (OpenID Connect Discovery 1.0, RFC 8414).
-//!
-//! The document's `issuer` must be the one that was asked, byte for byte; anything else is refused at once. A good
-//! document is kept in memory within the bounds of its `Cache-Control`; a failure is never remembered. Callers that
-//! come while it is being fetched share the answer, or the error.
+//! An issuer's metadata (OpenID Connect Discovery 1.0, RFC 8414): fetched when a field of it is needed, retried, held
+//! against the issuer's name byte for byte, kept within the bounds of its `Cache-Control`. A failure is never kept: the
+//! next call asks again. Callers that come while it is being fetched share the answer, or the error.
+use crate::cache::{Disk, Key};
+use crate::fetch::success;
+use crate::flight::{Call, Flight};
 use crate::http::{DISCOVERY_BODY_CAP, Fault, Request, Response, checked_url};
-use crate::together::Together;
+use crate::keys::Freshness;
 use crate::{Context, Error, answer};
-use jeton_core::{Class, Failure, Json, Moment, redact};
-use std::sync::{Arc, Mutex, PoisonError};
+use arc_swap::ArcSwapOption;
+use futures_util::future::FutureExt;
+use jeton_core::{Class, Failure, Json, Moment, UnixTime, json, redact};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// What is kept at least and at most, whatever `Cache-Control` says.
-const SHORTEST: Duration = Duration::from_secs(60);
-const LONGEST: Duration = Duration::from_secs(3600);
-/// What is kept when nothing is said.
-const UNSAID: Duration = Duration::from_secs(300);
+/// The way to one issuer's metadata. Cheap to clone; all clones share what is kept.
+#[derive(Clone)]
+pub struct Discovery(Arc<Inner>);
 
-/// One issuer's metadata.
-pub struct Discovery {
+struct Inner {
     issuer: String,
-    kept: Mutex<Option<Kept>>,
-    flight: Together<Arc<Json>, Error>,
+    disk: Option<Disk>,
+    kept: ArcSwapOption<Kept>,
+    flight: Flight<Arc<Json>>,
 }
 
 struct Kept {
     document: Arc<Json>,
-    fetched: Moment,
-    life: Duration,
+    freshness: Freshness,
 }
+
+/// A status that says that there is nothing at this place, so that the next one is asked.
+const NOT_HERE: [u16; 4] = [400, 404, 405, 410];
+/// The kind of document in cache keys.
+const KIND: &str = "discovery-1";
 
 impl Discovery {
     /// The metadata of this issuer; nothing is asked yet.
     #[must_use]
     pub fn new(issuer: impl Into<String>) -> Self {
-        Self {
+        Self::kept_on(None, issuer)
+    }
+
+    /// The same, kept on disk too where the issuer allows it: other processes need not ask again.
+    #[must_use]
+    pub fn kept_on(disk: Option<Disk>, issuer: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
             issuer: issuer.into(),
-            kept: Mutex::default(),
-            flight: Together::default(),
-        }
+            disk,
+            kept: ArcSwapOption::empty(),
+            flight: Flight::default(),
+        }))
     }
 
     /// The issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.0.issuer
     }
 
-    /// The whole document.
+    /// The whole document: kept, or fetched by one call for all who wait. While the issuer cannot be reached, what
+    /// was fetched within a day is used on.
     ///
     /// # Errors
-    /// What the fetch failed with; `Class::Trust` when the document is another issuer's.
+    /// `Class::Trust` when the document is another issuer's, and whatever the fetch fails with.
     pub async fn document(&self, cx: &Context) -> Result<Arc<Json>, Error> {
-        if let Some(document) = self.kept(cx.clock.now()) {
+        let inner = &self.0;
+        let now = cx.clock.now();
+        let kept = inner.kept.load_full();
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.freshness.is_fresh(now)) {
+            return Ok(Arc::clone(&kept.document));
+        }
+        if let Some(document) = inner.from_disk(now) {
             return Ok(document);
         }
-        self.flight.run(self.fetch(cx)).await
+        let call: Call<_> = inner.flight.join(Duration::ZERO, || {
+            let (this, cx) = (self.clone(), cx.clone());
+            async move { this.0.fetch(&cx).await }.boxed()
+        });
+        match (call.await, kept) {
+            (Err(error), Some(kept)) if error.is_transient() && kept.freshness.is_usable(now) => {
+                let warning = format!("{error}; what was known of it before is used on");
+                cx.observer.warning(&warning);
+                Ok(Arc::clone(&kept.document))
+            }
+            (answer, _) => answer,
+        }
     }
 
     /// A field that has to be there, as a text.
@@ -64,11 +94,9 @@ impl Discovery {
     /// As [`Discovery::document`]; `Class::Protocol` when it is not there.
     pub async fn required(&self, cx: &Context, name: &str) -> Result<String, Error> {
         self.optional(cx, name).await?.ok_or_else(|| {
-            Error::new(
-                Class::Protocol,
-                format!("discovery of {}: the document names no {name}", self.issuer),
-            )
-            .with_hint("the issuer does not offer this; configure the endpoint, or use another grant")
+            let message = format!("discovery of {}: the document names no {name}", self.0.issuer);
+            Error::new(Class::Protocol, message)
+                .with_hint("the issuer does not offer this; configure the endpoint, or use another grant")
         })
     }
 
@@ -78,11 +106,8 @@ impl Discovery {
     /// As [`Discovery::document`].
     pub async fn optional(&self, cx: &Context, name: &str) -> Result<Option<String>, Error> {
         let document = self.document(cx).await?;
-        Ok(document
-            .get(name)
-            .and_then(Json::as_str)
-            .filter(|text| !text.is_empty())
-            .map(ToOwned::to_owned))
+        let text = document.get(name).and_then(Json::as_str);
+        Ok(text.filter(|text| !text.is_empty()).map(str::to_owned))
     }
 
     /// A field that is a list of texts; empty when it is missing.
@@ -92,110 +117,143 @@ impl Discovery {
     pub async fn list(&self, cx: &Context, name: &str) -> Result<Vec<String>, Error> {
         let document = self.document(cx).await?;
         let list = document.get(name).and_then(Json::as_array).unwrap_or_default();
-        Ok(list
-            .iter()
-            .filter_map(Json::as_str)
-            .map(ToOwned::to_owned)
-            .collect())
+        Ok(list.iter().filter_map(Json::as_str).map(str::to_owned).collect())
     }
 
-    fn kept(&self, now: Moment) -> Option<Arc<Json>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref()
-            .filter(|k| now.since(k.fetched) < k.life)
-            .map(|k| Arc::clone(&k.document))
+    /// A field that is the address of something public, such as `jwks_uri`: a request to it never leads to a private
+    /// address, unless the issuer itself is there.
+    ///
+    /// # Errors
+    /// As [`Discovery::required`]; `Class::Trust` when it is no place to ask.
+    pub async fn public(&self, cx: &Context, name: &str) -> Result<Request, Error> {
+        let what = format!("discovery of {}", self.0.issuer);
+        let text = self.required(cx, name).await?;
+        let url =
+            checked_url(&text, name).map_err(|error| Error::new(Class::Trust, format!("{what}: {error}")))?;
+        Ok(Request::get(url).guarded_by(&checked_url(&self.0.issuer, &what)?))
     }
+}
 
-    /// OpenID Connect's place first; RFC 8414's where there is none.
+impl Inner {
+    /// Asks each place until one has a document.
     async fn fetch(&self, cx: &Context) -> Result<Arc<Json>, Error> {
         let what = format!("discovery of {}", self.issuer);
         let issuer = checked_url(&self.issuer, &what)?;
-        let first = self.ask(cx, &what, &issuer, openid_location(&self.issuer)).await;
-        match first {
-            Err(e) if e.status() == Some(404) => {
-                let second = self.ask(cx, &what, &issuer, oauth_location(&issuer)).await;
-                second.map_err(|second| if second.status() == Some(404) { e } else { second })
+        let mut last = None;
+        for place in places(&issuer) {
+            match self
+                .fetch_from(cx, &what, Request::get(place).guarded_by(&issuer))
+                .await
+            {
+                Err(error) if error.status().is_some_and(|s| NOT_HERE.contains(&s)) => {
+                    last.get_or_insert(error);
+                }
+                other => return other,
             }
-            other => other,
         }
+        let error = last.unwrap_or_else(|| Error::new(Class::NotFound, what));
+        Err(error.with_hint("is this the issuer's URL? It is the `iss` of its tokens, to the letter"))
     }
 
-    async fn ask(
-        &self,
-        cx: &Context,
-        what: &str,
-        issuer: &Url,
-        location: String,
-    ) -> Result<Arc<Json>, Error> {
-        let mut request = Request::get(checked_url(&location, what)?).guarded_by(issuer);
+    async fn fetch_from(&self, cx: &Context, what: &str, request: Request) -> Result<Arc<Json>, Error> {
+        let mut request = request.header("accept", "application/json");
         request.body_cap = DISCOVERY_BODY_CAP;
-        let request = request.header("accept", "application/json");
-        let (document, life) = cx.fetch(what, &request, |response| self.read(response)).await?;
-        let document = Arc::new(document);
-        let kept = Kept {
-            document: Arc::clone(&document),
-            fetched: cx.clock.now(),
-            life,
+        let read = |response: &Response| {
+            success(response)?;
+            let document = own_document(&self.issuer, answer::json(response)?)?;
+            Ok((Arc::new(document), Freshness::of(response)))
         };
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        let (document, freshness) = cx.fetch(what, &request, read).await?;
+        self.keep(&document, freshness);
+        if let Some(disk) = self.disk.as_ref().filter(|_| freshness.may_store) {
+            let body = stored(&document, &freshness).to_text();
+            if let Err(why) = disk.write_document(&self.key(), body.as_bytes()) {
+                disk.warn(cx.observer.as_ref(), &why);
+            }
+        }
         Ok(document)
     }
 
-    fn read(&self, response: &Response) -> Result<(Json, Duration), Fault> {
-        answer::success(response)?;
-        let document = answer::json(response)?;
-        match document.get("issuer").and_then(Json::as_str) {
-            Some(issuer) if issuer == self.issuer => Ok((document, life_of(response))),
-            Some(other) => {
-                let other = redact::foreign(other, &[]);
-                Err(Fault::new(
-                    Failure::IssuerMismatch,
-                    format!("the document is of another issuer, {other}"),
-                )
-                .with_hint("write the issuer exactly as its own document does, slash for slash"))
-            }
-            None => Err(Fault::new(
-                Failure::IssuerMismatch,
-                "the document names no issuer",
-            )),
+    fn keep(&self, document: &Arc<Json>, freshness: Freshness) {
+        let document = Arc::clone(document);
+        self.kept.store(Some(Arc::new(Kept { document, freshness })));
+    }
+
+    fn key(&self) -> Key {
+        Key::of_document(KIND, &self.issuer)
+    }
+
+    /// What another process fetched, while it is fresh; checked as if it had just come.
+    fn from_disk(&self, now: Moment) -> Option<Arc<Json>> {
+        let body = self.disk.as_ref()?.read_document(&self.key())?;
+        let (document, freshness) = restored(json::parse(&body).ok()?)?;
+        if !freshness.is_fresh(now) {
+            return None;
         }
+        let document = Arc::new(own_document(&self.issuer, document).ok()?);
+        self.keep(&document, freshness);
+        Some(document)
     }
 }
 
-/// OpenID Connect Discovery section 4: appended, after a slash at the end is taken off.
-fn openid_location(issuer: &str) -> String {
-    format!(
-        "{}/.well-known/openid-configuration",
-        issuer.trim_end_matches('/')
-    )
-}
-
-/// RFC 8414 section 3.1: put between the host and the path.
-fn oauth_location(issuer: &Url) -> String {
-    let path = issuer.path().trim_end_matches('/');
-    let mut url = issuer.clone();
-    url.set_path(&format!("/.well-known/oauth-authorization-server{path}"));
-    url.to_string()
-}
-
-/// How long an answer may be kept: `max-age`, within bounds; `no-store` and `no-cache` mean as short as can be.
-pub(crate) fn life_of(response: &Response) -> Duration {
-    let fields = response
-        .headers
-        .get_all("cache-control")
-        .iter()
-        .filter_map(|v| v.to_str().ok());
-    let directives: Vec<String> = fields
-        .flat_map(|v| v.split(','))
-        .map(|d| d.trim().to_ascii_lowercase())
-        .collect();
-    if directives.iter().any(|d| d == "no-store" || d == "no-cache") {
-        return SHORTEST;
+/// Where the document may be, the usual place first: appended (OpenID Connect Discovery section 4), then put between
+/// host and path (RFC 8414 sections 3 and 5).
+fn places(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/').to_owned();
+    let at = |path: String| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        url
+    };
+    let mut places = vec![
+        at(format!("{path}/.well-known/openid-configuration")),
+        at(format!("/.well-known/oauth-authorization-server{path}")),
+    ];
+    if !path.is_empty() {
+        places.push(at(format!("/.well-known/openid-configuration{path}")));
     }
-    let seconds = directives
-        .iter()
-        .find_map(|d| d.strip_prefix("max-age=")?.trim_matches('"').parse().ok());
-    seconds
-        .map_or(UNSAID, Duration::from_secs)
-        .clamp(SHORTEST, LONGEST)
+    places
 }
+
+/// The document with what is known of its age.
+fn stored(document: &Json, freshness: &Freshness) -> Json {
+    let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    Json::object([
+        ("wall_ms", Json::from(freshness.fetched.wall.millis())),
+        ("uptime_ms", Json::from(millis(freshness.fetched.uptime))),
+        ("life_ms", Json::from(millis(freshness.life))),
+        ("document", document.clone()),
+    ])
+}
+
+fn restored(mut stored: Json) -> Option<(Json, Freshness)> {
+    let span = |name| Some(Duration::from_millis(stored.get(name)?.as_u64()?));
+    let freshness = Freshness {
+        fetched: Moment {
+            wall: UnixTime::from_millis(stored.get("wall_ms")?.as_i64()?),
+            uptime: span("uptime_ms")?,
+        },
+        life: span("life_ms")?,
+        may_store: true,
+    };
+    Some((stored.take("document")?, freshness))
+}
+
+/// Takes a document, if it is this issuer's.
+fn own_document(issuer: &str, document: Json) -> Result<Json, Fault> {
+    let wrong = |what: String| {
+        Err(Fault::new(Failure::IssuerMismatch, what)
+            .with_hint("write the issuer exactly as its own document does, slash for slash"))
+    };
+    match document.get("issuer").and_then(Json::as_str) {
+        Some(found) if found == issuer => Ok(document),
+        Some(other) => {
+            let other = redact::foreign(other, &[]);
+            wrong(format!("the document is of another issuer, {other}"))
+        }
+        None => wrong("the document names no issuer".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

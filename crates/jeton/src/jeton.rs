@@ -253,3 +253,6 @@ impl Inner {
         Kept::of(token, self.settings.ttl, minting, now).map(Arc::new)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,90 +1,126 @@
-//! An issuer's keys, fetched when they are needed and trusted no longer than they should be.
+//! An issuer's keys, fetched when they are first needed and kept within bounds.
 //!
-//! | age of the set | what happens |
+//! | situation | what happens |
 //! |---|---|
-//! | within its soft life (`Cache-Control`, between a minute and an hour) | used |
-//! | older | fetched anew, by one for all; if that fails, used for up to [`STALE`], with a warning |
-//! | older than [`STALE`] | not used: `keys-unavailable` |
+//! | fresh | used |
+//! | four fifths of its life are over | used, and replaced behind the back of those who use it |
+//! | its life is over | replaced by one call for all who wait; used on for a day while that fails |
+//! | a token names a key that is not there | one more fetch, for all who wait, at most one in a cool-down |
+//! | the document is bad | never replaces a good one |
 //!
-//! A `kid` that the set does not have is worth one fetch in [`COOL_DOWN`]. A document that is no key set never replaces
-//! one that is.
-use crate::discovery::{Discovery, life_of};
+//! A key is gone at most an hour after it left the issuer's set. Nothing in a token chooses where keys come from.
+use crate::discovery::Discovery;
+use crate::fetch::success;
+use crate::flight::{Call, Flight};
 use crate::http::{Fault, JWKS_BODY_CAP, Request, Response, checked_url};
-use crate::together::Together;
 use crate::{Context, Error, answer};
-use jeton_core::verify::{self, Expectations, Verified};
-use jeton_core::{Claims, Failure, KeySet, Moment, Rejection, Secret};
+use arc_swap::ArcSwapOption;
+use futures_util::future::FutureExt;
+use jeton_core::jwk::KeySet;
+use jeton_core::verify::{Expectations, Verified, screen, verify};
+use jeton_core::{Claims, Class, Failure, Moment, Rejection, Secret};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
 
-/// How long a set is used after its issuer could not be asked any more.
-pub const STALE: Duration = Duration::from_secs(24 * 3600);
-/// How long an unknown `kid` causes no further fetch.
+mod freshness;
+mod verified;
+
+pub(crate) use freshness::Freshness;
+pub use freshness::{LONGEST_LIFE, SHORTEST_LIFE, STALE_IF_ERROR};
+pub use verified::Verifier;
+
+/// How long tokens with unknown keys cause no further fetch: a stranger who makes up key names costs two requests a
+/// minute.
 pub const COOL_DOWN: Duration = Duration::from_secs(30);
-
-/// The keys of one issuer.
-pub struct RemoteKeys {
-    place: Place,
-    state: Mutex<State>,
-    flight: Together<Arc<KeySet>, NotVerified>,
-}
-
-enum Place {
-    Url { keys: Url, issuer: Url },
-    Discovered(Arc<Discovery>),
-}
-
-#[derive(Default)]
-struct State {
-    set: Option<Held>,
-    /// When a fetch was last begun, whatever came of it.
-    asked: Option<Moment>,
-}
-
-#[derive(Clone)]
-struct Held {
-    keys: Arc<KeySet>,
-    fetched: Moment,
-    life: Duration,
-    etag: Option<String>,
-}
 
 /// Why a token was not verified.
 #[derive(Clone, Debug)]
 pub enum NotVerified {
-    /// The token is not acceptable.
+    /// Because of the token, or because the issuer's keys are of no use ([`Rejection::KeysUnusable`]).
     Rejected(Rejection),
-    /// The keys could not be had: the token may be good.
+    /// Because the keys could not be fetched; nothing is said of the token.
     Unavailable(Error),
 }
 
-impl std::fmt::Display for NotVerified {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl NotVerified {
+    /// As a rejection, with its stable code.
+    #[must_use]
+    pub fn rejection(&self) -> Rejection {
         match self {
-            Self::Rejected(rejection) => write!(f, "{}: {rejection}", rejection.code()),
-            Self::Unavailable(error) => write!(f, "keys-unavailable: {error}"),
+            Self::Rejected(rejection) => rejection.clone(),
+            Self::Unavailable(error) => Rejection::KeysUnavailable(error.to_string()),
+        }
+    }
+
+    /// What it means to the person who has to act on it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Rejected(rejection) if rejection.is_about_keys() => Class::Protocol,
+            Self::Rejected(_) => Class::Refused,
+            Self::Unavailable(error) => error.kind(),
         }
     }
 }
 
-/// What an answer to a request for keys is.
-enum Fetched {
-    Same,
-    New {
-        keys: Box<KeySet>,
-        life: Duration,
-        etag: Option<String>,
-    },
-    /// A document, but no key set.
-    Unusable(Rejection),
+impl fmt::Display for NotVerified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rejection = self.rejection();
+        write!(f, "{}: {rejection}", rejection.code())
+    }
+}
+
+impl std::error::Error for NotVerified {}
+
+impl From<Rejection> for NotVerified {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+/// The keys of one issuer, or at one URL. Cheap to clone; all clones share what is kept.
+#[derive(Clone)]
+pub struct RemoteKeys(Arc<Inner>);
+
+struct Inner {
+    origin: Origin,
+    kept: ArcSwapOption<Kept>,
+    flight: Flight<Arc<Kept>>,
+    /// Uptime at which the last fetch for an unknown key was made.
+    cooling: Mutex<Option<Duration>>,
+    generations: AtomicU64,
+}
+
+enum Origin {
+    Issuer(Arc<Discovery>),
+    Url(Url),
+}
+
+/// A good set.
+pub(crate) struct Kept {
+    pub(crate) set: KeySet,
+    /// Changes whenever a key is not there any more.
+    pub(crate) generation: u64,
+    freshness: Freshness,
+    etag: Option<String>,
+}
+
+/// What an answer held.
+enum Answer {
+    Set(Box<KeySet>, Option<String>, Freshness),
+    /// 304: the set that is kept is still the one.
+    Same(Freshness),
+    Bad(Rejection),
 }
 
 impl RemoteKeys {
-    /// The keys that the issuer's metadata name.
+    /// The keys at the `jwks_uri` of an issuer's metadata.
     #[must_use]
     pub fn discovered(discovery: Arc<Discovery>) -> Self {
-        Self::at(Place::Discovered(discovery))
+        Self::new(Origin::Issuer(discovery))
     }
 
     /// The keys at this address.
@@ -92,22 +128,21 @@ impl RemoteKeys {
     /// # Errors
     /// `Class::Config` for an address that keys must not be taken from.
     pub fn at_url(keys: &str) -> Result<Self, Error> {
-        let keys = checked_url(keys, "keys")?;
-        Ok(Self::at(Place::Url {
-            issuer: keys.clone(),
-            keys,
+        Ok(Self::new(Origin::Url(checked_url(keys, "keys")?)))
+    }
+
+    fn new(origin: Origin) -> Self {
+        Self(Arc::new(Inner {
+            origin,
+            kept: ArcSwapOption::empty(),
+            flight: Flight::default(),
+            cooling: Mutex::new(None),
+            generations: AtomicU64::new(0),
         }))
     }
 
-    fn at(place: Place) -> Self {
-        Self {
-            place,
-            state: Mutex::default(),
-            flight: Together::default(),
-        }
-    }
-
-    /// Verifies a token with these keys.
+    /// Verifies `token`. What can be refused without keys is refused without a request; one more fetch is made for a
+    /// key that is not there.
     ///
     /// # Errors
     /// [`NotVerified`].
@@ -117,140 +152,222 @@ impl RemoteKeys {
         token: &Secret,
         expect: &Expectations,
     ) -> Result<Verified<Claims>, NotVerified> {
-        // Nothing that is no token at all is worth a request.
-        verify::screen(token.reveal(), expect.allowed_algorithms()).map_err(NotVerified::Rejected)?;
-        let keys = self.keys(cx).await?;
-        let now = cx.clock.now().wall;
-        match verify::verify(token.reveal(), &keys, expect, now) {
-            Err(Rejection::UnknownKey(reason)) => match self.newer(cx, &keys).await? {
-                Some(keys) => {
-                    verify::verify(token.reveal(), &keys, expect, now).map_err(NotVerified::Rejected)
-                }
-                None => Err(NotVerified::Rejected(Rejection::UnknownKey(reason))),
-            },
-            other => other.map_err(NotVerified::Rejected),
+        self.check(cx, token.reveal(), expect)
+            .await
+            .map(|(verified, _)| verified)
+    }
+
+    pub(crate) async fn check(
+        &self,
+        cx: &Context,
+        token: &str,
+        expect: &Expectations,
+    ) -> Result<(Verified<Claims>, u64), NotVerified> {
+        screen(token, expect.allowed_algorithms())?;
+        let asked = cx.clock.now();
+        let kept = self.current(cx).await?;
+        let verify_with = |kept: &Kept| {
+            let verified = verify(token, &kept.set, expect, cx.clock.now().wall);
+            verified.map(|verified| (verified, kept.generation))
+        };
+        match verify_with(&kept) {
+            // A set that came after this call began cannot be made newer by asking again.
+            Err(Rejection::UnknownKey(_)) if kept.freshness.fetched.uptime <= asked.uptime => {
+                let newer = self.for_unknown_key(cx, &kept).await?;
+                Ok(verify_with(&newer)?)
+            }
+            other => Ok(other?),
         }
     }
 
-    /// The set, fetched when it is missing or old.
+    /// The key set itself.
     ///
     /// # Errors
-    /// [`NotVerified::Unavailable`] when it cannot be had, [`NotVerified::Rejected`] when it is unusable.
-    pub async fn keys(&self, cx: &Context) -> Result<Arc<KeySet>, NotVerified> {
+    /// [`NotVerified`]: it could not be fetched, or is of no use.
+    pub async fn set(&self, cx: &Context) -> Result<KeySet, NotVerified> {
+        Ok(self.current(cx).await?.set.clone())
+    }
+
+    /// The number of the set that is kept; another one when a key is gone.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        self.0.kept.load().as_ref().map(|kept| kept.generation)
+    }
+
+    async fn current(&self, cx: &Context) -> Result<Arc<Kept>, NotVerified> {
         let now = cx.clock.now();
-        let held = self.held();
-        if let Some(held) = held.as_ref().filter(|h| now.since(h.fetched) < h.life) {
-            return Ok(Arc::clone(&held.keys));
-        }
-        match (self.together(cx).await, held) {
-            (Ok(keys), _) => Ok(keys),
-            (Err(e), Some(held)) if now.since(held.fetched) < STALE => {
-                cx.observer.warning(&format!(
-                    "{e}; going on with keys of {} s ago",
-                    now.since(held.fetched).as_secs()
-                ));
-                Ok(held.keys)
+        let kept = self.0.kept.load_full();
+        match kept {
+            Some(kept) if kept.freshness.is_fresh(now) => {
+                if kept.freshness.is_aging(now) {
+                    self.refresh_behind(cx, now);
+                }
+                Ok(kept)
             }
-            (Err(e), _) => Err(e),
+            Some(kept) if kept.freshness.is_usable(now) => {
+                let newer = self.fetch(cx, now).await;
+                Ok(newer.unwrap_or_else(|error| {
+                    cx.observer
+                        .warning(&format!("{error}; the keys that are known are used on"));
+                    kept
+                }))
+            }
+            _ => self.fetch(cx, now).await,
         }
     }
 
-    /// A set newer than `known`, for a `kid` that it does not have; `None` while the cool-down lasts.
-    async fn newer(&self, cx: &Context, known: &Arc<KeySet>) -> Result<Option<Arc<KeySet>>, NotVerified> {
-        if let Some(held) = self.held().filter(|h| !Arc::ptr_eq(&h.keys, known)) {
-            return Ok(Some(held.keys));
+    /// One more fetch for a key that is not there, unless one was made within the cool-down.
+    async fn for_unknown_key(&self, cx: &Context, kept: &Arc<Kept>) -> Result<Arc<Kept>, NotVerified> {
+        let now = cx.clock.now();
+        let due = {
+            let mut cooling = self.0.cooling.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = cooling.is_none_or(|at| now.uptime >= at + COOL_DOWN) || self.0.flight.is_running();
+            if due && !self.0.flight.is_running() {
+                *cooling = Some(now.uptime);
+            }
+            due
+        };
+        // A failure since then is why the key is not there: nothing is said of the token.
+        if let Some(error) = self.0.flight.paused(now.uptime) {
+            return Err(NotVerified::Unavailable(error));
         }
-        if self.is_cooling(cx.clock.now()) {
-            return Ok(None);
+        if !due {
+            return Ok(Arc::clone(kept));
         }
-        self.together(cx).await.map(Some)
+        let newer = self.fetch(cx, now).await;
+        if newer.is_err() {
+            // Nothing was learned; the pause after a failure is the flight's.
+            *self.0.cooling.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        newer
     }
 
-    fn held(&self) -> Option<Held> {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .set
-            .clone()
+    /// One fetch for all who wait.
+    async fn fetch(&self, cx: &Context, now: Moment) -> Result<Arc<Kept>, NotVerified> {
+        if let Some(error) = self.0.flight.paused(now.uptime) {
+            return Err(not_verified(error));
+        }
+        self.call(cx).await.map_err(not_verified)
     }
 
-    fn is_cooling(&self, now: Moment) -> bool {
-        let asked = self.state.lock().unwrap_or_else(PoisonError::into_inner).asked;
-        asked.is_some_and(|asked| now.since(asked) < COOL_DOWN)
+    fn call(&self, cx: &Context) -> Call<Arc<Kept>> {
+        self.0.flight.join(Duration::ZERO, || {
+            let (inner, cx) = (Arc::clone(&self.0), cx.clone());
+            async move {
+                let fetched = inner.fetch(&cx).await;
+                match &fetched {
+                    Ok(_) => inner.flight.clear(),
+                    Err(error) => inner.flight.failed(error, cx.clock.uptime()),
+                }
+                fetched
+            }
+            .boxed()
+        })
     }
 
-    async fn together(&self, cx: &Context) -> Result<Arc<KeySet>, NotVerified> {
-        self.flight.run(self.fetch(cx)).await
+    fn refresh_behind(&self, cx: &Context, now: Moment) {
+        let idle = !self.0.flight.is_running() && self.0.flight.paused(now.uptime).is_none();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && idle
+        {
+            let call = self.call(cx);
+            runtime.spawn(async move {
+                // Whatever came of it is kept, or was no better.
+                let _ = call.await;
+            });
+        }
     }
+}
 
-    async fn fetch(&self, cx: &Context) -> Result<Arc<KeySet>, NotVerified> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).asked = Some(cx.clock.now());
-        let held = self.held();
-        let mut request = self.request(cx).await.map_err(NotVerified::Unavailable)?;
-        if let Some(etag) = held.as_ref().and_then(|h| h.etag.as_deref()) {
+/// What is said of an answer that was fetched but is no JSON at all.
+const UNUSABLE: &str = "what the issuer publishes as its keys cannot be read";
+
+/// A document that is no key set is of no use; everything else could not be fetched.
+fn not_verified(error: Error) -> NotVerified {
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<Rejection>());
+    if let Some(rejection) = cause {
+        return NotVerified::Rejected(rejection.clone());
+    }
+    if error.kind() == Class::Protocol && error.status() == Some(200) {
+        return NotVerified::Rejected(Rejection::KeysUnusable(UNUSABLE));
+    }
+    NotVerified::Unavailable(error)
+}
+
+impl Inner {
+    async fn fetch(&self, cx: &Context) -> Result<Arc<Kept>, Error> {
+        let mut request = match &self.origin {
+            Origin::Url(url) => Request::get(url.clone()),
+            Origin::Issuer(discovery) => discovery.public(cx, "jwks_uri").await?,
+        };
+        request = request.header("accept", "application/jwk-set+json, application/json");
+        request.body_cap = JWKS_BODY_CAP;
+        let before = self.kept.load_full();
+        if let Some(etag) = before.as_ref().and_then(|kept| kept.etag.as_deref()) {
             request = request.header("if-none-match", etag);
         }
-        let known = held.is_some();
-        let what = format!("keys of {}", request.place());
-        let fetched = cx.fetch(&what, &request, |response| read(response, known)).await;
-        let fetched = fetched.map_err(NotVerified::Unavailable)?;
-        let held = match (fetched, held) {
-            (Fetched::Unusable(rejection), _) => return Err(NotVerified::Rejected(rejection)),
-            (Fetched::New { keys, life, etag }, _) => Held {
-                keys: Arc::from(keys),
-                fetched: cx.clock.now(),
-                life,
-                etag,
-            },
-            (Fetched::Same, Some(held)) => Held {
-                fetched: cx.clock.now(),
-                ..held
-            },
-            (Fetched::Same, None) => {
-                return Err(NotVerified::Rejected(Rejection::KeysUnusable(
-                    "an answer without keys",
-                )));
-            }
-        };
-        let keys = Arc::clone(&held.keys);
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).set = Some(held);
-        Ok(keys)
+        let answer = cx
+            .fetch("keys", &request, |response| read(response, before.is_some()))
+            .await?;
+        let kept = Arc::new(self.judge(answer, before.as_deref())?);
+        self.kept.store(Some(Arc::clone(&kept)));
+        Ok(kept)
     }
 
-    async fn request(&self, cx: &Context) -> Result<Request, Error> {
-        let (keys, issuer) = match &self.place {
-            Place::Url { keys, issuer } => (keys.clone(), issuer.clone()),
-            Place::Discovered(discovery) => {
-                let what = format!("keys of {}", discovery.issuer());
-                let keys = discovery.required(cx, "jwks_uri").await?;
-                (
-                    checked_url(&keys, &what)?,
-                    checked_url(discovery.issuer(), &what)?,
-                )
+    fn judge(&self, answer: Answer, before: Option<&Kept>) -> Result<Kept, Error> {
+        match (answer, before) {
+            (Answer::Set(set, etag, freshness), before) => {
+                let lost = before.is_some_and(|before| has_lost_a_key(&before.set, &set));
+                let generation = match before {
+                    Some(before) if !lost => before.generation,
+                    _ => self.generations.fetch_add(1, Ordering::Relaxed) + 1,
+                };
+                Ok(Kept {
+                    set: *set,
+                    generation,
+                    freshness,
+                    etag,
+                })
             }
-        };
-        let mut request = Request::get(keys).guarded_by(&issuer);
-        request.body_cap = JWKS_BODY_CAP;
-        Ok(request.header("accept", "application/json"))
+            (Answer::Same(freshness), Some(before)) => Ok(Kept {
+                set: before.set.clone(),
+                generation: before.generation,
+                freshness,
+                etag: before.etag.clone(),
+            }),
+            (Answer::Same(_), None) => Err(Error::new(Class::Protocol, "keys: status 304 without a set")),
+            (Answer::Bad(rejection), _) => {
+                let error = Error::new(Class::Protocol, format!("keys: {rejection}"));
+                Err(error.with_source(rejection))
+            }
+        }
     }
 }
 
-fn read(response: &Response, known: bool) -> Result<Fetched, Fault> {
-    if response.status == 304 && known {
-        return Ok(Fetched::Same);
+fn read(response: &Response, have_one: bool) -> Result<Answer, Fault> {
+    let freshness = Freshness::of(response);
+    if response.status == 304 && have_one {
+        return Ok(Answer::Same(freshness));
     }
-    answer::success(response)?;
-    // A page in place of keys is a gateway's doing and worth another attempt; anything else is the issuer's own.
+    success(response)?;
+    // Pages, empty bodies and bodies cut short may be a gateway's moment: they are asked for again.
     match answer::json(response) {
         Err(fault) if fault.failure != Failure::Unexpected => return Err(fault),
-        _ => {}
+        _ => (),
     }
     Ok(match KeySet::parse(&response.body) {
-        Ok(keys) => Fetched::New {
-            keys: Box::new(keys),
-            life: life_of(response),
-            etag: response.header("etag").map(ToOwned::to_owned),
-        },
-        Err(rejection) => Fetched::Unusable(rejection),
+        Ok(set) => Answer::Set(
+            Box::new(set),
+            response.header("etag").map(str::to_owned),
+            freshness,
+        ),
+        Err(rejection) => Answer::Bad(rejection),
     })
 }
+
+fn has_lost_a_key(before: &KeySet, after: &KeySet) -> bool {
+    let is_there = |thumbprint: &str| after.keys().iter().any(|key| key.thumbprint() == thumbprint);
+    before.keys().iter().any(|key| !is_there(key.thumbprint()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -38,14 +38,15 @@ pub mod keys;
 pub mod profiles;
 pub mod session;
 pub mod source;
-mod together;
 
 pub use chain::{Chain, Report};
 pub use clock::Clock;
 pub use context::Context;
+pub use discovery::Discovery;
 pub use env::Env;
 pub use error::Error;
 pub use jeton::Jeton;
+pub use keys::{NotVerified, RemoteKeys, Verifier};
 pub use jeton_core::{Class, Moment, RetryPolicy, Secret, Token, TokenRequest, UnixTime};
 pub use source::{Presence, Source, TokenSource};
 

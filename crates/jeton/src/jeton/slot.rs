@@ -74,6 +74,12 @@ impl Slot {
         call.await.map(|token| Token::clone(&token))
     }
 
+    /// Whether somebody is fetching a token for this request at this moment.
+    #[must_use]
+    pub fn is_fetching(&self) -> bool {
+        self.slot.flight.is_running()
+    }
+
     fn request(&self, need: Duration) -> jeton_core::TokenRequest {
         self.slot.request.clone().min_validity(need)
     }
@@ -92,7 +98,7 @@ impl Slot {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        if self.slot.flight.is_running() || self.slot.flight.paused(uptime).is_some() {
+        if self.is_fetching() || self.slot.flight.paused(uptime).is_some() {
             return;
         }
         let call = acquisition::replace(&self.inner, &self.slot, self.need);
