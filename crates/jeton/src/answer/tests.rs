@@ -49,6 +49,12 @@ fn what_is_no_identity_token_is_refused_and_what_may_be_opaque_is_taken() {
         (format!("{good}\u{e9}"), false, false),
         ("a".repeat(300 * 1024), false, false),
     ];
+    let wide = |bytes: usize| jwt(&format!(r#"{{"groups":"{}"}}"#, "g".repeat(bytes)));
+    let rows = rows.into_iter().chain([
+        (wide(20 * 1024), true, true), // B8: a directory's groups as claims
+        (wide(40 * 1024), true, true),
+        (wide(200 * 1024), false, false),
+    ]);
     for (text, as_jwt, as_any) in rows {
         let shown = &text[..text.len().min(40)];
         for (shape, fine) in [

@@ -196,7 +196,8 @@ mod tests {
         );
         let cgi = ("REQUEST_METHOD", "GET");
         let (https, http) = ("https://x.org/", "http://x.org/");
-        let rows: [(&[(&str, &str)], &str, Option<&str>); 10] = [
+        type Variables<'a> = &'a [(&'a str, &'a str)];
+        let rows: [(Variables<'_>, &str, Option<&str>); 10] = [
             (&[s, h, a], https, Some("http://s:1/")),
             (&[s, h, a], http, Some("http://h:1/")),
             (&[a], https, Some("http://a:1/")),

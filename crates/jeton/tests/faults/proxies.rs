@@ -203,3 +203,22 @@ async fn b9_a_proxy_that_cannot_be_used_is_named_by_its_variable() {
         assert!(error.hint().is_some_and(|hint| hint.contains("HTTPS_PROXY")));
     }
 }
+
+#[tokio::test]
+async fn b9_a_proxy_may_itself_be_reached_over_tls() {
+    let clock = Clock::system();
+    let options = Options::new(move || clock.now().wall).with_algorithm(Algorithm::Es256);
+    let issuer = Issuer::in_thread(options.with_tls(TlsMode::Ok)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, issuer.ca_pem().unwrap()).unwrap();
+    let env = Env::default().with("JETON_CA_FILE", path.to_str().unwrap());
+    let url = format!("http://api.example.com/github/idtoken?audience={AUDIENCE}");
+    let mut request = Request::get(url.parse().unwrap()).bearer(&Secret::new(issuer.request_token()));
+    request.clear_text = true;
+    get(&with(env.with("http_proxy", issuer.url())), &request)
+        .await
+        .unwrap();
+    let untrusted = with(Env::default().with("http_proxy", issuer.url()));
+    assert_eq!(get(&untrusted, &request).await.unwrap_err().kind(), Trust);
+}
