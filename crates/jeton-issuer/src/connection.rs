@@ -178,7 +178,7 @@ fn carried_out(desk: &Desk<'_>, found: &Found, call: &Call) -> Answer {
 }
 
 /// What a fault changes before the request is answered.
-fn before(desk: &mut Desk<'_>, fault: &Fault) {
+pub(crate) fn before(desk: &mut Desk<'_>, fault: &Fault) {
     match fault.effect {
         Effect::Token(change) => desk.twists.push(TokenTwist {
             change,
@@ -196,6 +196,7 @@ fn before(desk: &mut Desk<'_>, fault: &Fault) {
             let _ = desk.provider.keys().rotate(drop_old);
         }
         Effect::Normal
+        | Effect::Grpc
         | Effect::Accept(_)
         | Effect::Wire(_)
         | Effect::Cut(_)

@@ -130,6 +130,8 @@ pub(crate) enum Effect {
     Token(fn(&Args, &mut Mint)),
     /// The clock is N seconds ahead, times this.
     Clock(i64),
+    /// A gRPC status N, where the answer is one of gRPC.
+    Grpc,
     /// Keys are rotated before the answer; the old ones are dropped or not.
     Rotate {
         drop_old: bool,
@@ -205,6 +207,11 @@ const CONNECTION: &[Entry] = &[
         "rotatedrop",
         Effect::Rotate { drop_old: true },
         "keys are rotated first, the old ones go",
+    ),
+    entry(
+        "grpc",
+        Effect::Grpc,
+        "gRPC status N (14, UNAVAILABLE), on the route `spiffe`",
     ),
     entry(
         "ahead",

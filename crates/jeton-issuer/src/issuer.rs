@@ -52,6 +52,15 @@ impl Issuer {
                 stopped.clone(),
             )));
         }
+        #[cfg(all(unix, feature = "spiffe"))]
+        if let Some(path) = &options.spiffe_socket {
+            let (socket, provider) = (bind_unix(path)?, Arc::clone(&provider));
+            tasks.push(tokio::spawn(listener::run_workload_api(
+                socket,
+                provider,
+                stopped.clone(),
+            )));
+        }
         tasks.push(tokio::spawn(listener::run_tcp(
             listener,
             acceptor,
@@ -122,6 +131,11 @@ fn check(options: &Options) -> Result<(), Error> {
              beyond this machine only when forced",
             options.listen
         )));
+    }
+    if options.spiffe_socket.is_some() && cfg!(not(feature = "spiffe")) {
+        return Err(Error::new(
+            "this build has no SPIFFE: the crate's feature `spiffe` is off",
+        ));
     }
     let path = options.path.as_str();
     if !path.is_empty() && (!path.starts_with('/') || path.contains(['?', '#', ' ']) || path.contains("//")) {
@@ -302,7 +316,13 @@ impl Drop for RunningIssuer {
             let _ = thread.join();
         }
         #[cfg(unix)]
-        if let Some(path) = &self.provider.options.unix_socket {
+        for path in self
+            .provider
+            .options
+            .unix_socket
+            .iter()
+            .chain(&self.provider.options.spiffe_socket)
+        {
             // It was made by this issuer; one that is gone already is as good.
             let _ = std::fs::remove_file(path);
         }

@@ -46,6 +46,8 @@ pub mod record;
 mod routes;
 mod script;
 mod tls;
+#[cfg(all(unix, feature = "spiffe"))]
+mod workload_api;
 
 pub use error::Error;
 pub use faults::{Fault, Rule};

@@ -95,6 +95,20 @@ pub(crate) async fn run_unix(
     run(listener, each, provider, stop).await;
 }
 
+/// Answers the SPIFFE Workload API until the issuer stops.
+#[cfg(all(unix, feature = "spiffe"))]
+pub(crate) async fn run_workload_api(
+    listener: tokio::net::UnixListener,
+    provider: Arc<Provider>,
+    stop: watch::Receiver<bool>,
+) {
+    let (for_each, stopping) = (Arc::clone(&provider), stop.clone());
+    let each = move |stream, number| {
+        crate::workload_api::serve(stream, Arc::clone(&for_each), number, stopping.clone())
+    };
+    run(listener, each, provider, stop).await;
+}
+
 async fn run<D: Door, F>(
     door: D,
     each: impl Fn(D::Stream, u64) -> F,

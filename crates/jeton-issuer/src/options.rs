@@ -61,6 +61,10 @@ pub struct Options {
     pub tls: Option<TlsMode>,
     /// Listen on this unix socket too, as Fly's machines do.
     pub unix_socket: Option<PathBuf>,
+    /// Answer the SPIFFE Workload API on this unix socket (with the crate's feature `spiffe`).
+    pub spiffe_socket: Option<PathBuf>,
+    /// The identities that the Workload API gives, each with its hint.
+    pub spiffe_ids: Vec<(String, String)>,
     /// A folder for the files that some platforms give a program (the service account's token, Arc's key).
     pub folder: Option<PathBuf>,
     /// What it takes for the present.
@@ -96,6 +100,8 @@ impl Options {
             access_life: DEFAULT_ACCESS_LIFE,
             tls: None,
             unix_socket: None,
+            spiffe_socket: None,
+            spiffe_ids: vec![("spiffe://example.org/web".into(), String::new())],
             folder: None,
             clock: Arc::new(clock),
             faults: Vec::new(),

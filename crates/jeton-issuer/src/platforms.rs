@@ -12,6 +12,7 @@ mod fly;
 pub(crate) mod github;
 mod google;
 mod kubernetes;
+mod spiffe;
 mod variables;
 mod vercel;
 
@@ -33,7 +34,7 @@ pub(crate) struct Platform {
     pub(crate) environment: fn(&Desk<'_>) -> Environment,
 }
 
-const PLATFORMS: [&[Platform]; 11] = [
+const PLATFORMS: [&[Platform]; 12] = [
     &[github::GITHUB, github::FORGEJO],
     &[kubernetes::KUBERNETES],
     google::PLATFORMS,
@@ -44,6 +45,7 @@ const PLATFORMS: [&[Platform]; 11] = [
     &[fly::FLY],
     &[codefresh::CODEFRESH],
     &[vercel::VERCEL],
+    &[spiffe::SPIFFE],
     variables::PLATFORMS,
 ];
 

@@ -84,10 +84,14 @@ fn tables() -> impl Iterator<Item = &'static Route> {
 
 /// The names that faults can be bound to.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    tables()
+    let names = tables()
         .filter(|route| route.reach != Reach::Steering)
-        .map(|route| route.name)
+        .map(|route| route.name);
+    names.chain([WORKLOAD_API])
 }
+
+/// The name of the route that is not HTTP/1.1: the SPIFFE Workload API on its socket.
+pub(crate) const WORKLOAD_API: &str = "spiffe";
 
 /// What a path and a method lead to.
 pub(crate) enum Found {

@@ -83,6 +83,11 @@ pub(super) const TABLE: &[Entry] = &[
         "302 to the same path on another host name (localhost)",
     ),
     entry(
+        "redirhost",
+        Instead(|p, a| location(p, a, p.args.value_or("https://elsewhere.example.com/"))),
+        "302 to `value`, or to a host that does not exist",
+    ),
+    entry(
         "redirfile",
         Instead(|p, a| location(p, a, "file:///etc/passwd")),
         "302 to a file",

@@ -423,3 +423,15 @@ fn a_slip_in_the_file_names_what_was_meant() {
         assert_eq!(faults::read(file).unwrap_err().to_string(), says);
     }
 }
+
+#[test]
+fn the_names_of_the_fault_matrix_are_read() {
+    let names = "stall rst_after_read rst fin keepclose stallhead stallbody slowbody-ms200 rstbody trunc chunktrunc \
+        chunkbad cldup clte teunk clneg clplus clshort unsolicited http09 badstatus garbage hdrnul info100 early103 \
+        s503-x1 s503-x3 s429-ra2-x1 ra99999 rahuge pending403-x1 einvalidclient einvalidgrant einvalidscope \
+        eunauthorized edenied etemp eserver eansi elong eleak html200 htmljson valmissing dup textct noct dupct charset \
+        big-m64 bigchunk exp-n1 future-n120 past-n120 redirother redirhost rotate-x1 gzip gzipbomb proxy407";
+    for name in names.split_whitespace() {
+        Fault::parse(name).unwrap();
+    }
+}

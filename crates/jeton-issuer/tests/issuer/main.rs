@@ -14,4 +14,6 @@ mod grants;
 mod platforms;
 mod provider;
 mod proxy;
+#[cfg(feature = "spiffe")]
+mod spiffe;
 mod tls;
