@@ -11,6 +11,9 @@ use std::time::Duration;
 /// The present of every test, in seconds.
 pub(super) const NOW: i64 = 1_800_000_000;
 
+/// Variables of a row.
+pub(super) type Variables<'a> = &'a [(&'a str, &'a str)];
+
 pub(super) fn env(rows: &[(&str, &str)]) -> Env {
     rows.iter().copied().collect()
 }

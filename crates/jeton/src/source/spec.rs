@@ -56,14 +56,14 @@ pub fn parse(spec: &str) -> Result<Arc<dyn Source>, Error> {
 /// A variable that the user named.
 struct Variable {
     spec: String,
-    name: String,
+    variable: String,
 }
 
 impl Variable {
     fn named(name: &str) -> Self {
         let spec = format!("env:{}", redact::foreign(name, &[]));
-        let name = name.to_owned();
-        Self { spec, name }
+        let variable = name.to_owned();
+        Self { spec, variable }
     }
 }
 
@@ -73,8 +73,8 @@ impl Source for Variable {
     }
 
     fn presence(&self, cx: &Context, _request: &TokenRequest) -> Presence {
-        match cx.env.get(&self.name) {
-            Some(_) => Presence::ready(format!("{} is set", &self.spec[4..]), self.name.as_str()),
+        match cx.env.get(&self.variable) {
+            Some(_) => Presence::ready(format!("{} is set", &self.spec[4..]), self.variable.as_str()),
             None => Presence::absent(format!("{} is not set", &self.spec[4..])),
         }
     }
@@ -85,7 +85,7 @@ impl Source for Variable {
         request: &'a TokenRequest,
     ) -> BoxFuture<'a, Result<Token, Error>> {
         Box::pin(async move {
-            let value = cx.env.get(&self.name).ok_or_else(|| {
+            let value = cx.env.get(&self.variable).ok_or_else(|| {
                 Error::new(
                     Class::NotFound,
                     format!("the variable {} is not set", &self.spec[4..]),

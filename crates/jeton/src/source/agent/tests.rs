@@ -1,6 +1,6 @@
 //! The agent's socket: what is asked, and what its answers mean.
 use super::*;
-use crate::source::fixture::{asking, context, env, fetched, presence};
+use crate::source::fixture::{Variables, asking, context, env, fetched, presence};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -88,7 +88,7 @@ async fn what_the_agent_refuses_is_final_and_keeps_its_class() {
 async fn presence_follows_the_variable_and_the_socket() {
     let (_folder, here, _serving) = agent(vec![]);
     assert_eq!(presence(&Agent::ambient(), &here, &asking(&[])).0, "ready");
-    let rows: &[(&[(&str, &str)], &str, &str)] = &[
+    let rows: &[(Variables<'_>, &str, &str)] = &[
         (&[], "absent", SOCKET),
         (
             &[(SOCKET, "/nowhere/agent.sock")],

@@ -1,6 +1,6 @@
 //! Azure Pipelines' request URI.
 use super::*;
-use crate::source::fixture::{asking, env, fetched, issuer, looks_like, presence};
+use crate::source::fixture::{Variables, asking, env, fetched, issuer, looks_like, presence};
 
 #[test]
 fn a_step_without_the_access_token_is_told_how_to_map_it() {
@@ -8,7 +8,7 @@ fn a_step_without_the_access_token_is_told_how_to_map_it() {
         (REQUEST_URI, "https://dev.example.com/o/_apis"),
         (ACCESS_TOKEN, "canary"),
     );
-    let rows: &[(&[(&str, &str)], &[&str], &str, &str)] = &[
+    let rows: &[(Variables<'_>, &[&str], &str, &str)] = &[
         (&[], &[], "absent", "TF_BUILD"),
         (&[uri, token], &[], "ready", REQUEST_URI),
         (

@@ -1,12 +1,12 @@
 //! Buildkite's agent API, as its agent asks it.
 use super::*;
 use crate::source::candidate::claims_of;
-use crate::source::fixture::{asking, env, fetched, issuer, looks_like, presence};
+use crate::source::fixture::{Variables, asking, env, fetched, issuer, looks_like, presence};
 
 #[test]
 fn a_job_without_its_variables_is_broken_and_says_which() {
     let (token, job) = ((TOKEN, "canary"), (JOB, "1"));
-    let rows: &[(&[(&str, &str)], &str, &str)] = &[
+    let rows: &[(Variables<'_>, &str, &str)] = &[
         (&[], "absent", "BUILDKITE"),
         (&[job], "absent", "BUILDKITE"),
         (&[token, job], "ready", TOKEN),

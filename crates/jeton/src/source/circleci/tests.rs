@@ -1,6 +1,6 @@
 //! CircleCI's variables and its program.
 use super::*;
-use crate::source::fixture::{asking, env, fetched, jwt, presence};
+use crate::source::fixture::{Variables, asking, env, fetched, jwt, presence};
 use std::os::unix::fs::PermissionsExt;
 
 fn organisation() -> String {
@@ -67,7 +67,7 @@ async fn another_audience_is_asked_of_the_program() {
 #[test]
 fn what_cannot_work_is_broken_and_says_why() {
     let only = organisation();
-    let rows: &[(&[(&str, &str)], &[&str], &str, &str)] = &[
+    let rows: &[(Variables<'_>, &[&str], &str, &str)] = &[
         (&[], &[], "absent", "CIRCLECI"),
         (&[("CIRCLECI", "true")], &[], "broken", "CIRCLE_OIDC_TOKEN_V2"),
         (

@@ -1,6 +1,6 @@
 //! Codefresh's request URL.
 use super::*;
-use crate::source::fixture::{asking, env, fetched, issuer, looks_like, presence};
+use crate::source::fixture::{Variables, asking, env, fetched, issuer, looks_like, presence};
 
 #[test]
 fn a_build_without_both_variables_is_broken() {
@@ -8,7 +8,7 @@ fn a_build_without_both_variables_is_broken() {
         (REQUEST_URL, "https://g.example.com/oidc"),
         (REQUEST_TOKEN, "canary"),
     );
-    let rows: &[(&[(&str, &str)], &str, &str)] = &[
+    let rows: &[(Variables<'_>, &str, &str)] = &[
         (&[], "absent", REQUEST_URL),
         (&[url, token], "ready", REQUEST_URL),
         (&[url], "broken", REQUEST_TOKEN),

@@ -1,7 +1,6 @@
 //! Section 3 of the fault list: what runs, how long, and what is left behind.
 use super::*;
 use crate::source::fixture::{context, env, overheard};
-use std::time::Instant;
 
 fn sh(script: &str) -> Vec<String> {
     ["sh", "-c", script].map(str::to_owned).to_vec()
@@ -67,22 +66,54 @@ async fn what_it_says_is_passed_on_without_the_token_it_prints() {
     assert_eq!(warnings, ["sh: got [redacted]", "sh: a\\u{1b}[31m"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn b6_the_deadline_and_its_own_limit_end_it() {
+    // Time stands still but for timers, so nobody waits.
+    for (deadline, limit) in [
+        (Duration::from_secs(2), Duration::from_secs(2)),
+        (COMMAND_TIMEOUT * 2, COMMAND_TIMEOUT),
+    ] {
+        let begun = tokio::time::Instant::now();
+        let cx = Context {
+            deadline: None,
+            ..here()
+        }
+        .within(deadline);
+        let error = run(&cx, &sh("sleep 1000")).await.unwrap_err();
+        assert_eq!(error.kind(), Class::Timeout);
+        assert_eq!(begun.elapsed().as_secs(), limit.as_secs());
+    }
+}
+
 #[tokio::test]
-async fn b6_the_deadline_kills_it_and_all_that_it_started() {
+async fn b6_dropped_it_is_killed_with_all_that_it_started() {
     let folder = tempfile::tempdir().unwrap();
-    let mark = folder.path().join("alive");
-    let script = format!("(sleep 1; touch '{}') & wait", mark.display());
-    let begun = Instant::now();
-    let cx = here().within(Duration::from_millis(200));
-    let error = run(&cx, &sh(&script)).await.unwrap_err();
-    assert_eq!(error.kind(), Class::Timeout);
-    assert!(
-        begun.elapsed() < Duration::from_millis(800),
-        "{:?}",
-        begun.elapsed()
+    let mark = folder.path().join("pid");
+    let script = format!(
+        "sleep 1000 & echo $! >'{0}.new'; mv '{0}.new' '{0}'; wait",
+        mark.display()
     );
-    std::thread::sleep(Duration::from_millis(1100).saturating_sub(begun.elapsed()));
-    assert!(!mark.exists(), "its child lived on");
+    let (cx, argv) = (here(), sh(&script));
+    let begun = async {
+        while !mark.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = run(&cx, &argv) => panic!("{ended:?}"),
+        () = begun => {}
+    }
+    let pid = std::fs::read_to_string(&mark).unwrap();
+    let stat = format!("/proc/{}/stat", pid.trim());
+    // Killed, it is gone, or a zombie until whoever inherited it looks.
+    let lives = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z"));
+    for _ in 0..100_000 {
+        if !lives() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("its child lives on");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rows A3, A7, B4 and faults 1, 2, 31, 32.
 use super::*;
-use crate::source::fixture::{NOW, asking, env, fetched, issuer, jwt_until, looks_like, presence};
+use crate::source::fixture::{NOW, Variables, asking, env, fetched, issuer, jwt_until, looks_like, presence};
 use bytes::Bytes;
 
 const URL: (&str, &str) = (REQUEST_URL, "https://actions.example.com/token?api-version=2.0");
@@ -9,7 +9,7 @@ const JOB: (&str, &str) = ("GITHUB_ACTIONS", "true");
 
 #[test]
 fn a1_a7_fault_1_the_environment_says_what_is_here_and_what_is_missing() {
-    let rows: &[(&[(&str, &str)], &str, &[&str])] = &[
+    let rows: &[(Variables<'_>, &str, &[&str])] = &[
         (&[], "absent", &["GITHUB_ACTIONS"]),
         (&[("GITHUB_ACTIONS", "false")], "absent", &["GITHUB_ACTIONS"]),
         (&[URL], "absent", &["GITHUB_ACTIONS"]),

@@ -1,6 +1,6 @@
 //! Row D1 and the table of platforms that only put a token somewhere.
 use super::*;
-use crate::source::fixture::{asking, env, fetched, issuer, jwt, looks_like, presence};
+use crate::source::fixture::{Variables, asking, env, fetched, issuer, jwt, looks_like, presence};
 use std::fs;
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn each_platforms_variable_is_its_token_and_another_audience_is_refused_wi
 
 #[test]
 fn a_platform_without_its_token_is_broken_and_no_platform_is_absent() {
-    let rows: &[(&'static Platform, &[(&str, &str)], &str, &str)] = &[
+    let rows: &[(&'static Platform, Variables<'_>, &str, &str)] = &[
         (
             &BITBUCKET,
             &[("BITBUCKET_BUILD_NUMBER", "1")],
