@@ -2,8 +2,20 @@
 //!
 //! | module | opens |
 //! |---|---|
+//! | [`agent`] | a socket that only this user can open: tokens of every profile, kept fresh ahead of need |
+//! | [`facade`] | local endpoints that speak platforms' own protocols |
 //! | [`proxy`] | a local address in front of a server: every request goes on with a fresh token |
-//! | [`peer`] | who is at the other end of a local connection |
+//! | [`child`] | another program, with the means to get tokens late |
+//! | [`redaction`] | a stream without the secrets in it |
+//! | [`token_file`] | a file that always holds a fresh token |
+//! | [`service`], [`socket`], [`peer`], [`secret_file`] | what listens, where, for whom, and under which secret |
+pub mod agent;
+pub mod child;
+pub mod facade;
 pub mod peer;
 pub mod proxy;
+pub mod redaction;
 pub mod secret_file;
+pub mod service;
+pub mod socket;
+pub mod token_file;

@@ -2,19 +2,17 @@
 //!
 //! Who may come in is decided by [`guard`], what of a request goes on by [`fields`], and [`forward`] sends it, once
 //! more with a fresh token when the server says 401. Requests are parsed and written anew, never copied raw.
-use crate::peer;
+use crate::peer::Peer;
+use crate::service::{self, Listener, Service};
+use futures_util::future::BoxFuture;
 use guard::Guard;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use jeton::{Error, Jeton, Secret, TokenRequest};
 use jeton_core::Class;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 pub mod answer;
@@ -23,17 +21,8 @@ pub mod forward;
 pub mod guard;
 pub mod upstream;
 
-/// How long requests that are under way may take when the proxy stops.
-pub const STOP_TIME: Duration = Duration::from_secs(5);
-/// How long a client may take to send a request's head.
-const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long the proxy waits for the head of the server's answer when nobody says otherwise.
 pub const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
-/// How many connections there may be at once; more wait to be accepted.
-const CONNECTIONS: usize = 4096;
-/// The wait after a failed accept (out of descriptors): it would fail again at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// What a proxy is told.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -74,7 +63,7 @@ impl Settings {
 
 /// A proxy that listens.
 pub struct Proxy {
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -103,12 +92,10 @@ impl Proxy {
             .with_hint("listen on 127.0.0.1 or [::1]: whoever reaches the proxy acts with your token"));
         }
         let upstream = upstream::Upstream::new(&settings, tokens.context())?;
-        let listener = TcpListener::bind(settings.listen).await;
+        let listener = Listener::tcp(settings.listen).await;
         let listener =
             listener.map_err(|e| Error::new(Class::Other, format!("--listen {}: {e}", settings.listen)))?;
-        let address = listener
-            .local_addr()
-            .map_err(|e| Error::new(Class::Other, format!("proxy: {e}")))?;
+        let address = listener.address().unwrap_or(settings.listen);
         let check_peer = settings.secret.is_none() && !settings.allow_any_local_user;
         if check_peer && !cfg!(target_os = "linux") {
             return Err(Error::new(
@@ -138,57 +125,19 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Serves until `stop` is done, then lets requests that are under way finish for [`STOP_TIME`].
+    /// Serves until `stop` is done, then lets requests that are under way finish.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        server
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME);
-        server.http2().timer(TokioTimer::new());
-        let graceful = GracefulShutdown::new();
-        let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
-        tokio::pin!(stop);
-        loop {
-            let accepted = tokio::select! {
-                () = &mut stop => break,
-                accepted = accept(&self.listener, &places) => accepted,
-            };
-            let Some((stream, place)) = accepted else { continue };
-            // A peer that hung up has no address; there is nobody to answer.
-            let Ok(theirs) = stream.peer_addr() else { continue };
-            let shared = Arc::clone(&self.shared);
-            let stranger = shared.check_peer && peer::of_tcp(self.address, theirs) != peer::Peer::Same;
-            let service = service_fn(move |request| {
-                let shared = Arc::clone(&shared);
-                async move { Ok::<_, Infallible>(forward::handle(shared, request, stranger).await) }
-            });
-            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-            let connection = graceful.watch(connection.into_owned());
-            tokio::spawn(async move {
-                // A broken connection is the client's business.
-                let _ = connection.await;
-                drop(place);
-            });
-        }
-        drop(self.listener);
-        let _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()).await;
+        service::serve(self.listener, self.shared, stop).await;
     }
 }
 
-type Place = tokio::sync::OwnedSemaphorePermit;
-
-async fn accept(listener: &TcpListener, places: &Arc<tokio::sync::Semaphore>) -> Option<(TcpStream, Place)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Small writes (SSE events) must not wait for each other.
-            let _ = stream.set_nodelay(true);
-            Some((stream, place))
-        }
-        Err(_) => {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            None
-        }
+impl Service for Shared {
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> BoxFuture<'static, Response<answer::Body>> {
+        let stranger = self.check_peer && peer != Peer::Same;
+        Box::pin(forward::handle(self, request, stranger))
     }
 }

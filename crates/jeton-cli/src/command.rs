@@ -10,6 +10,7 @@ pub(crate) mod cache;
 mod completions;
 mod demo;
 mod doctor;
+mod exec;
 mod explain;
 mod help;
 mod inspect;
@@ -44,6 +45,7 @@ const TABLE: &[Command] = &[
     login::COMMAND,
     logout::COMMAND,
     status::COMMAND,
+    exec::COMMAND,
     proxy::COMMAND,
     cache::COMMAND,
     issuer::COMMAND,

@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Interrupted,
     /// 143
     Terminated,
+    /// A child's own code
+    Child(u8),
 }
 
 /// Each code, the word for it in machine-readable errors, and its meaning.
@@ -77,6 +79,9 @@ pub(crate) const TABLE: [(Exit, u8, &str, &str); 11] = [
 impl Exit {
     /// The code.
     pub(crate) fn code(self) -> u8 {
+        if let Self::Child(code) = self {
+            return code;
+        }
         self.row().1
     }
 

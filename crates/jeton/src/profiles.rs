@@ -6,7 +6,7 @@ use crate::config::{AMBIENT, Config, Grant, Input, Profile};
 use crate::grant::{Authority, Client};
 use crate::session::{SessionKey, SessionStore};
 use crate::{Chain, Context, Error, Jeton, Source, source};
-use jeton_core::{Class, TokenRequest};
+use jeton_core::{Class, Token, TokenRequest};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,6 +162,24 @@ impl Profiles {
             Grant::Place(spec) => source::named(spec)?,
             _ => Arc::new(rung::Rung::new(self, profile)?),
         })
+    }
+
+    /// Gives a token of a profile back before its time, where its target takes it; elsewhere nothing is to be done.
+    ///
+    /// # Errors
+    /// As [`Context::fetch`].
+    pub async fn revoke(&self, name: &str, token: &Token) -> Result<(), Error> {
+        if name == AMBIENT {
+            return Ok(());
+        }
+        let profile = self.profile(name)?;
+        if profile.preset.is_none() {
+            return Ok(());
+        }
+        let what = format!("profile \"{name}\": revocation");
+        target::Exchanged::new(profile, &self.cx, &what)?
+            .revoke(&self.cx, &what, &token.value)
+            .await
     }
 
     /// What a rung takes its input from.

@@ -1,0 +1,76 @@
+//! Keeping a token fresh ahead of need: one task a token, asleep until there is something to do.
+use crate::token_file::TokenFile;
+use jeton::Error;
+use jeton::jeton::Slot;
+use std::time::Duration;
+
+/// How many tokens are kept fresh at the most: a caller must not make the agent fetch without end.
+pub(super) const MOST: usize = 1024;
+/// The wait after a refresh failed, before another one; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest wait between two attempts to a source that keeps failing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The shortest sleep: tokens that live for seconds are fetched when they are asked for.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+/// How long a token is kept fresh that cannot be replaced any more.
+const GIVE_UP: u32 = 12;
+
+/// Replaces the token before it ends, as long as that works; `gone` is called when it no longer does.
+pub(super) async fn keep(slot: Slot, gone: impl FnOnce() + Send) {
+    let (mut pause, mut failures) = (FIRST_PAUSE, 0);
+    while failures < GIVE_UP {
+        // Nothing is kept of a token that nobody says the end of: the next caller fetches it.
+        let Some(due) = slot.refresh_in() else { break };
+        tokio::time::sleep(jittered(due.max(SHORTEST_SLEEP))).await;
+        match slot.refresh().await {
+            Ok(_) => (pause, failures) = (FIRST_PAUSE, 0),
+            Err(e) if !e.is_transient() && failures > 1 => break,
+            Err(_) => {
+                failures += 1;
+                tokio::time::sleep(jittered(pause)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+    gone();
+}
+
+/// Up to a tenth shorter, so that a hundred profiles do not all wake at once.
+fn jittered(span: Duration) -> Duration {
+    let mut byte = [0u8; 1];
+    // Without randomness there is no jitter, which harms nobody.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    span.mul_f64(1.0 - f64::from(byte[0]) / 2560.0)
+}
+
+/// Keeps a file fresh until the future is dropped. `report` is told what went wrong, each time; the file keeps the
+/// last token that there was.
+pub async fn keep_file(slot: Slot, file: TokenFile, report: impl Fn(&Error)) {
+    let mut pause = FIRST_PAUSE;
+    let mut written = None;
+    loop {
+        let outcome = match slot.token().await {
+            Ok(token) if written.as_ref() == Some(&token.value) => Ok(()),
+            Ok(token) => file.write(&token.value).map(|()| written = Some(token.value)),
+            Err(e) => Err(e),
+        };
+        let wait = match outcome {
+            Ok(()) => {
+                pause = FIRST_PAUSE;
+                slot.refresh_in()
+                    .map_or(LONGEST_PAUSE, |due| due.max(SHORTEST_SLEEP))
+            }
+            Err(e) => {
+                report(&e);
+                let wait = pause;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                wait
+            }
+        };
+        tokio::time::sleep(wait).await;
+        if slot.refresh_in().is_some_and(|due| due.is_zero()) {
+            // The old one is served, and stays in the file, until the new one is there.
+            let _ = slot.refresh().await;
+        }
+    }
+}
