@@ -90,6 +90,8 @@ fn a6_an_empty_body_of_claims_gives_githubs_29() {
         .body_text(),
     );
     assert_eq!(again["iss"], "https://x");
+    let curl = form(&issuer, "/some/path/token", r#" {"sub":"me"}"#).body_text();
+    assert_eq!(claims(&curl)["sub"], "me", "JSON that `curl -d` calls a form");
     assert_eq!(again["sub"], "repo:a/b:ref:refs/heads/main");
     assert_ne!(again["jti"], all["jti"]);
     assert_eq!(
