@@ -38,7 +38,7 @@ Exit: CMD's own code, 128+N when it died of signal N, 126 or 127 when it could n
 
 /// Run a program with the means to get tokens late
 #[derive(clap::Args, Clone, Debug)]
-#[command(after_help = EXAMPLES, trailing_var_arg = true)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// A profile of config.toml; without one, the ambient chain
     #[arg(value_name = "PROFILE")]
