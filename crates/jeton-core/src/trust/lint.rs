@@ -68,7 +68,7 @@ pub fn lint(policy: &TrustPolicy) -> Vec<Finding> {
     shared_issuer(policy, &mut findings);
     hopeless(policy, &mut findings);
     gives_nothing(policy, &mut findings);
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+    findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
     findings
 }
 
