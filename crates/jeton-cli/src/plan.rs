@@ -126,11 +126,18 @@ pub(crate) fn settle(session: &Session, asked: &Asked, pace: &Pace, keep: &Keep)
     let (mut cx, progress) = session.context(&env);
     let timeout;
     (cx.policy, timeout) = policy(layers, pace)?;
-    let chain = chain(layers, profile, &asked.source, &cx, timeout)?;
+    let cache_ttl = cache_ttl(layers, profile, keep)?;
+    let wishes = Wishes {
+        timeout: Some(timeout),
+        // Nothing kept is nothing kept on any rung, metadata included.
+        no_cache: cache_ttl == Some(Duration::ZERO),
+        ..Wishes::default()
+    };
+    let chain = chain(layers, profile, &asked.source, &cx, wishes)?;
     let jeton = Jeton::builder(cx, chain)
         .profile(profile.map_or("", |profile| profile.name.as_str()))
         .timeout(timeout)
-        .cache_ttl(cache_ttl(layers, profile, keep)?)
+        .cache_ttl(cache_ttl)
         .refresh(layers.switch(&setting::REFRESH, keep.refresh)?)
         .strict(layers.switch(&setting::STRICT, keep.strict)?);
     let jeton = match profile.and_then(|profile| profile.issuer.as_deref()) {
@@ -158,7 +165,7 @@ fn chain(
     profile: Option<&Profile>,
     flag: &[String],
     cx: &Context,
-    timeout: Duration,
+    wishes: Wishes,
 ) -> Result<Chain, Failure> {
     let is_ambient = profile.is_none_or(|profile| profile.grant == Grant::Ambient);
     if let Some(profile) = profile.filter(|_| !is_ambient) {
@@ -169,10 +176,6 @@ fn chain(
             );
             return Err(Failure::usage(why).with_hint("leave out one of the two"));
         }
-        let wishes = Wishes {
-            timeout: Some(timeout),
-            ..Wishes::default()
-        };
         let profiles = Profiles::new(Arc::new(layers.config.clone()), cx.clone(), wishes);
         return Ok(Chain::named(vec![profiles.source(profile)?]));
     }

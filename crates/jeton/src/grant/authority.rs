@@ -1,4 +1,5 @@
 //! Whom a grant asks: an issuer whose endpoints are discovered when they are needed, not before.
+use crate::cache::Disk;
 use crate::discovery::Discovery;
 use crate::{Context, Error};
 use std::sync::Arc;
@@ -24,6 +25,13 @@ impl Authority {
             issuer,
             token_endpoint: None,
         }
+    }
+
+    /// The same, whose metadata other processes share where the issuer says how long.
+    #[must_use]
+    pub fn kept_on(mut self, disk: Option<Disk>) -> Self {
+        self.discovery = Arc::new(Discovery::kept_on(disk, self.issuer.clone()));
+        self
     }
 
     /// Where tokens are asked for.

@@ -76,6 +76,9 @@ impl Rung {
                 ));
             }
         };
+        if !profiles.wishes.no_cache {
+            authority = authority.kept_on(crate::cache::locate(&profiles.cx.env).map(crate::cache::Disk::at));
+        }
         let wanted = profiles.input_request(profile)?;
         Ok(Self {
             profile: profile.clone(),

@@ -4,11 +4,11 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan::{self, Pace};
 use crate::session::Session;
-use jeton::answer;
-use jeton::core::{Issuer, Json, KeySet, Rejection};
-use jeton::http::{DISCOVERY_BODY_CAP, JWKS_BODY_CAP, Request};
-use jeton::{Class, Context, Error};
+use jeton::core::{Issuer, KeySet, Rejection};
+use jeton::http::JWKS_BODY_CAP;
+use jeton::{Context, Discovery, NotVerified, RemoteKeys};
 use std::io::Read;
+use std::sync::Arc;
 use url::Url;
 
 /// The keys to verify with. The outer error is one of usage or of a signal.
@@ -59,50 +59,13 @@ pub(super) fn of_file(path: &str) -> Result<KeySet, Refused> {
 }
 
 async fn fetch(cx: &Context, url: Option<Url>, issuer: &Issuer) -> Result<KeySet, Refused> {
-    let unavailable = |error: Error| Refused {
-        exit: Exit::from(error.kind()),
-        rejection: Rejection::KeysUnavailable(error.to_string()),
+    let keys = match url {
+        Some(url) => RemoteKeys::at_url(url.as_str()).map_err(NotVerified::Unavailable),
+        None => Ok(RemoteKeys::discovered(Arc::new(Discovery::new(issuer.as_str())))),
     };
-    let url = match url {
-        Some(url) => url,
-        None => discover(cx, issuer).await.map_err(unavailable)?,
+    let refused = |why: NotVerified| Refused {
+        exit: Exit::from(why.class()),
+        rejection: why.rejection(),
     };
-    let mut request = Request::get(url);
-    request.body_cap = JWKS_BODY_CAP;
-    let keys = cx.fetch("key set", &request, |response| {
-        answer::success(response)?;
-        Ok(KeySet::parse(&response.body))
-    });
-    Ok(keys.await.map_err(unavailable)??)
-}
-
-/// The issuer's key set, as its discovery document names it (OpenID Connect Discovery section 4).
-async fn discover(cx: &Context, issuer: &Issuer) -> Result<Url, Error> {
-    let wrong = |what: String| Error::new(Class::Trust, format!("discovery of {issuer}: {what}"));
-    let text = format!(
-        "{}/.well-known/openid-configuration",
-        issuer.as_str().trim_end_matches('/')
-    );
-    let mut request = Request::get(Url::parse(&text).map_err(|e| wrong(e.to_string()))?);
-    request.body_cap = DISCOVERY_BODY_CAP;
-    let document = cx.fetch("discovery", &request, |response| {
-        answer::success(response)?;
-        answer::json(response)
-    });
-    let document = document.await?;
-    let named = document.get("issuer").and_then(Json::as_str).unwrap_or_default();
-    if named != issuer.as_str() {
-        let named = jeton::core::redact::foreign(named, &[]);
-        return Err(wrong(format!("the document is of another issuer, `{named}`")));
-    }
-    let keys = document
-        .get("jwks_uri")
-        .and_then(Json::as_str)
-        .unwrap_or_default();
-    let url = Url::parse(keys).map_err(|e| wrong(format!("`jwks_uri`: {e}")))?;
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if jeton::config::is_loopback(&url) && !issuer.is_https() => Ok(url),
-        _ => Err(wrong("`jwks_uri` is not https".to_owned())),
-    }
+    keys.map_err(refused)?.set(cx).await.map_err(refused)
 }
