@@ -18,8 +18,12 @@
 //! | [`config`] | `config.toml`: profiles, ladders, hosts, proxies, files, defaults |
 //! | [`grant`] | token endpoints: every OAuth grant, exchange presets |
 //! | [`profiles`], [`session`] | profiles as ladders of grants; logins that last |
+//! | `blocking`, `reqwest`, `tower` | tokens without a runtime, on each request of a client, in a stack of services (features) |
 //! | [`env`], [`clock`] | environment and time as values |
 pub mod answer;
+pub mod bearer;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod cache;
 pub mod chain;
 pub mod clock;
@@ -37,7 +41,11 @@ pub mod jeton;
 pub mod keys;
 pub mod profiles;
 pub mod session;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
 pub mod source;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use chain::{Chain, Report};
 pub use clock::Clock;
