@@ -156,7 +156,7 @@ fn nothing_fits(env: &Env, request: &TokenRequest) -> Error {
         .collect();
     let (wanted, name, aud) = match asked.first() {
         Some(audience) => (
-            format!("for {}", asked.join(" and ")),
+            format!(" for {}", asked.join(" and ")),
             by_audience(audience),
             audience.as_str(),
         ),
@@ -174,7 +174,7 @@ fn nothing_fits(env: &Env, request: &TokenRequest) -> Error {
     };
     Error::new(
         Class::Config,
-        format!("no variable of this job holds a token {wanted}{has}: the job's `id_tokens` must ask for it"),
+        format!("no variable of this job holds a token{wanted}{has}: the job's `id_tokens` must ask for it"),
     )
     .with_hint(format!(
         r#"add to the job in .gitlab-ci.yml: `id_tokens: {{ {name}: {{ aud: "{aud}" }} }}`"#
