@@ -21,10 +21,17 @@ fn main() -> io::Result<()> {
     let glibc = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu");
     let native = env::var_os("HOST") == env::var_os("TARGET");
     // Tests and debug builds keep the loader: they are linked far more often than they are started.
-    if !glibc || !native || !is("PROFILE", "release") || env::var_os("JETON_DYNAMIC").is_some() || !has_archives() {
+    if !glibc
+        || !native
+        || !is("PROFILE", "release")
+        || env::var_os("JETON_DYNAMIC").is_some()
+        || !has_archives()
+    {
         return Ok(());
     }
-    let Some(folder) = env::var_os("OUT_DIR").map(PathBuf::from) else { return Ok(()) };
+    let Some(folder) = env::var_os("OUT_DIR").map(PathBuf::from) else {
+        return Ok(());
+    };
     for (name, script) in STAND_INS {
         fs::write(folder.join(name), script)?;
     }
@@ -36,8 +43,12 @@ fn main() -> io::Result<()> {
 /// Whether the compiler has every archive that is named above.
 fn has_archives() -> bool {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    ["libc.a", "libm.a", "libgcc_eh.a", "libgcc.a", "rcrt1.o"].iter().all(|archive| {
-        let output = Command::new(&compiler).arg(format!("-print-file-name={archive}")).output();
-        output.is_ok_and(|o| Path::new(String::from_utf8_lossy(&o.stdout).trim()).is_absolute())
-    })
+    ["libc.a", "libm.a", "libgcc_eh.a", "libgcc.a", "rcrt1.o"]
+        .iter()
+        .all(|archive| {
+            let output = Command::new(&compiler)
+                .arg(format!("-print-file-name={archive}"))
+                .output();
+            output.is_ok_and(|o| Path::new(String::from_utf8_lossy(&o.stdout).trim()).is_absolute())
+        })
 }

@@ -9,8 +9,12 @@ use jeton_core::{Class, Token};
 /// `Class::Token` for a token that no header can hold.
 pub fn authorization(token: &Token) -> Result<HeaderValue, Error> {
     let text = format!("{} {}", token.token_type, token.value.reveal());
-    let mut value = HeaderValue::try_from(text)
-        .map_err(|_| Error::new(Class::Token, format!("{}: no header can hold this token", token.source)))?;
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        Error::new(
+            Class::Token,
+            format!("{}: no header can hold this token", token.source),
+        )
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -40,9 +40,9 @@ pub mod http;
 pub mod jeton;
 pub mod keys;
 pub mod profiles;
-pub mod session;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
+pub mod session;
 pub mod source;
 #[cfg(feature = "tower")]
 pub mod tower;
@@ -54,8 +54,8 @@ pub use discovery::Discovery;
 pub use env::Env;
 pub use error::Error;
 pub use jeton::Jeton;
-pub use keys::{NotVerified, RemoteKeys, Verifier};
 pub use jeton_core::{Class, Moment, RetryPolicy, Secret, Token, TokenRequest, UnixTime};
+pub use keys::{NotVerified, RemoteKeys, Verifier};
 pub use source::{Presence, Source, TokenSource};
 
 /// The core: types and decisions without I/O.

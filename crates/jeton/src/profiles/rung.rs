@@ -264,7 +264,10 @@ impl Source for Rung {
                 store, key, start, ..
             } => {
                 let session = store.read(cx, key).ok().flatten();
-                let below = session.as_ref().map(|s| s.generation.clone()).unwrap_or_default();
+                let below = match start {
+                    Some(start) => start_of(start, cx),
+                    None => session.as_ref().map(|s| s.generation.clone()).unwrap_or_default(),
+                };
                 let reason = match (&session, start) {
                     (Some(_), _) => "a login that lasts",
                     (None, Some(_)) => "a refresh token to start from",
@@ -301,6 +304,20 @@ impl Source for Rung {
             }
             granted.into_token(cx, self.profile.grant.name(), request, &self.what)
         })
+    }
+}
+
+/// What a session grows from, as far as it is known without asking anybody. It must not change when the session is
+/// first stored: what is in the cache by then is still good.
+fn start_of(start: &Reference, cx: &Context) -> String {
+    match start {
+        Reference::Env(name) => {
+            let value = cx.env.get(name).map(Secret::new);
+            value
+                .map(|value| crate::session::generation_of(&value))
+                .unwrap_or_default()
+        }
+        other => format!("{other:?}"),
     }
 }
 
