@@ -157,8 +157,23 @@ fn refusal(response: &Response) -> Option<Error> {
     })
 }
 
-/// The class that an exit code of the command line stands for.
+/// The class that a code stands for: the word for an exit code of the command line, or its number.
 fn class_of(code: &Json) -> Option<Class> {
+    if let Some(word) = code.as_str() {
+        return Some(match word {
+            "config" | "usage" => Class::Config,
+            "not-found" => Class::NotFound,
+            "refused" => Class::Refused,
+            "timeout" => Class::Timeout,
+            "unavailable" => Class::Unavailable,
+            "throttled" | "rate-limited" => Class::Throttled,
+            "protocol" => Class::Protocol,
+            "trust" => Class::Trust,
+            "token" => Class::Token,
+            "other" => Class::Other,
+            _ => return None,
+        });
+    }
     Some(match code.as_i64()? {
         1 => Class::Other,
         2 => Class::Config,
