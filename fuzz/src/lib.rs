@@ -61,6 +61,31 @@ pub const TARGETS: &[Target] = &[
         words: &["eyJ", "\u{202e}", "\u{1b}[2J", "\r\n", "é"],
     },
     Target {
+        name: "verify",
+        run: targets::verify,
+        words: CLAIMS,
+    },
+    Target {
+        name: "pattern",
+        run: targets::pattern,
+        words: PATTERN,
+    },
+    Target {
+        name: "retry-after",
+        run: targets::retry_after,
+        words: DATE,
+    },
+    Target {
+        name: "cache-file",
+        run: targets::cache_file,
+        words: CACHE,
+    },
+    Target {
+        name: "discovery",
+        run: targets::discovery,
+        words: DISCOVERY,
+    },
+    Target {
         name: "config",
         run: targets::config,
         words: CONFIG,
@@ -129,4 +154,34 @@ const CONFIG: &[&str] = &[
     "file:",
     "[hosts.\"",
     "[defaults]",
+];
+const PATTERN: &[&str] = &[
+    "*", "**", "\\*", "re:", "(", ")", "|", "{1000}", "[^", "]", "^", "$", "(?i)", "\n", "/", ":",
+];
+const DATE: &[&str] = &[
+    "Sun, 06 Nov 1994 08:49:37 GMT",
+    "GMT",
+    "99999999999999999999",
+    "-1",
+    " ",
+    "1.5",
+    "\t",
+];
+const CACHE: &[&str] = &[
+    "{\"jeton\":1,\"sum\":\"",
+    "\",\"entry\":",
+    "}\n",
+    "null",
+    "\"token\":",
+    "0000",
+];
+const DISCOVERY: &[&str] = &[
+    "{",
+    "}",
+    "\"issuer\":",
+    "\"https://issuer.example.com\"",
+    "/",
+    "\"jwks_uri\":",
+    "\"token_endpoint\":",
+    "null",
 ];

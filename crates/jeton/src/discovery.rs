@@ -240,7 +240,7 @@ fn restored(mut stored: Json) -> Option<(Json, Freshness)> {
 }
 
 /// Takes a document, if it is this issuer's.
-fn own_document(issuer: &str, document: Json) -> Result<Json, Fault> {
+pub(crate) fn own_document(issuer: &str, document: Json) -> Result<Json, Fault> {
     let wrong = |what: String| {
         Err(Fault::new(Failure::IssuerMismatch, what)
             .with_hint("write the issuer exactly as its own document does, slash for slash"))

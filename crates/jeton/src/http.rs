@@ -18,7 +18,7 @@
 //! | `date` | `Date` and `Retry-After` |
 //! | `wire` | what a stalled or dripping connection did last |
 mod connect;
-mod date;
+pub(crate) mod date;
 mod exchange;
 mod proxy;
 mod request;

@@ -36,6 +36,9 @@ pub mod error;
 pub mod fetch;
 mod flight;
 pub mod grant;
+#[cfg(feature = "fuzz")]
+#[doc(hidden)]
+pub mod hostile;
 pub mod http;
 pub mod jeton;
 pub mod keys;

@@ -3,7 +3,10 @@
 use super::{Finding, House, Page};
 
 /// Rows that are done. An issue that brings a row adds it here, beside the tests that show it.
-const DONE: &[&str] = &[];
+const DONE: &[&str] = &[
+    "A1", "A3", "A4", "A5", "A6", "A7", "B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B18", "C4",
+    "C5", "C6", "C11", "C12", "C18", "C19", "D1", "D7",
+];
 
 /// Rows that no test names.
 pub(super) fn findings(house: &House<'_>) -> Vec<Finding> {

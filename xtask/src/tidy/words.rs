@@ -93,6 +93,7 @@ const CALLS: &[Call] = &[
         pieces: &["io::", "stdout("],
         places: &[
             "crates/jeton-cli/",
+            "crates/jeton-agent/src/child.rs",
             "crates/jeton-test/",
             "xtask/",
             "fuzz/",
@@ -104,6 +105,7 @@ const CALLS: &[Call] = &[
         pieces: &["io::", "stderr("],
         places: &[
             "crates/jeton-cli/",
+            "crates/jeton-agent/src/child.rs",
             "crates/jeton-test/",
             "xtask/",
             "fuzz/",

@@ -29,7 +29,7 @@ pub(super) fn of(headers: &HeaderMap) -> Option<UnixTime> {
 
 /// How long `Retry-After: text` asks to wait, when it is `present` at the other side. Digits of any length are a wait,
 /// perhaps one beyond every budget; a date that is past, and everything else, is nothing.
-pub(super) fn retry_after(text: &str, present: UnixTime) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str, present: UnixTime) -> Option<Duration> {
     let text = text.trim_matches([' ', '\t']);
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         return Some(text.parse().map_or(Duration::MAX, Duration::from_secs));
