@@ -71,7 +71,7 @@ impl Discovery {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.freshness.is_fresh(now)) {
             return Ok(Arc::clone(&kept.document));
         }
-        if let Some(document) = inner.from_disk(now) {
+        if let Some(document) = inner.kept_on_disk(now) {
             return Ok(document);
         }
         let call: Call<_> = inner.flight.join(Duration::ZERO, || {
@@ -184,7 +184,7 @@ impl Inner {
     }
 
     /// What another process fetched, while it is fresh; checked as if it had just come.
-    fn from_disk(&self, now: Moment) -> Option<Arc<Json>> {
+    fn kept_on_disk(&self, now: Moment) -> Option<Arc<Json>> {
         let body = self.disk.as_ref()?.read_document(&self.key())?;
         let (document, freshness) = restored(json::parse(&body).ok()?)?;
         if !freshness.is_fresh(now) {

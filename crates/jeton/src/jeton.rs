@@ -57,7 +57,7 @@ impl Jeton {
             kept.serves(uptime, request.min_validity)
                 .then(|| kept.token.clone())
         });
-        kept.flatten().or_else(|| inner.from_disk(request))
+        kept.flatten().or_else(|| inner.kept_on_disk(request))
     }
 
     /// A token that fits `request`: from memory, from disk, or fresh from the first source that is here.
@@ -198,7 +198,7 @@ impl Inner {
     }
 
     /// What is on disk for the source that would be asked. Synchronous: one small file.
-    fn from_disk(&self, request: &TokenRequest) -> Option<Token> {
+    fn kept_on_disk(&self, request: &TokenRequest) -> Option<Token> {
         if self.settings.refresh || self.disk.is_none() {
             return None;
         }

@@ -1,4 +1,8 @@
 //! Where entries are written, and when a place or a file is not trusted.
+#![allow(
+    clippy::useless_conversion,
+    reason = "`st_mode` is narrower on some systems than on others"
+)]
 use crate::Env;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use std::fmt;
