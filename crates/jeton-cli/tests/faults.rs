@@ -1,4 +1,10 @@
 //! The fault table of the contract as data: what is played, how often it is asked, with what code it ends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
 use jeton_test::{IssuerProcess, Run, Sandbox};
 use std::time::Duration;
 

@@ -1,4 +1,10 @@
 //! What every command keeps to: streams, exit codes, signals, masks, annotations, words of help.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
 use jeton_test::Sandbox;
 use serde_json::Value;
 use std::time::Duration;

@@ -1,4 +1,10 @@
 //! `jeton token` from outside: sources, outputs, order, and what is asked of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
 use jeton_test::{IssuerProcess, Sandbox};
 use serde_json::{Value, json};
 

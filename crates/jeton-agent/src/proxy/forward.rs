@@ -138,6 +138,10 @@ impl Outgoing {
     }
 }
 
+#[allow(
+    clippy::result_large_err,
+    reason = "the error is the answer itself, made at most once a request"
+)]
 fn authorization(token: &Token) -> Result<HeaderValue, Response<Body>> {
     let text = Secret::new(format!("{} {}", token.token_type, token.value.reveal()));
     let mut value = HeaderValue::try_from(text.reveal()).map_err(|_| {

@@ -92,6 +92,10 @@ fn done(login: &Login) -> String {
 }
 
 /// Whether a command that is no login may start one: a person is there, and the profile says that he may be asked.
+#[allow(
+    dead_code,
+    reason = "`interactive = true` is read and checked, and no command but `login` asks anybody yet"
+)]
 pub(crate) fn may_ask(session: &Session, interactive: bool) -> bool {
     interactive && !session.env.is_true("CI") && stdin().is_terminal() && stderr().is_terminal()
 }

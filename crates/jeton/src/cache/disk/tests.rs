@@ -379,6 +379,10 @@ fn old_leftovers_go_with_the_next_write() {
         let path = place.disk.path().join(name);
         let file = std::fs::File::create(&path).unwrap();
         chmodded(&path, 0o600);
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the file system stamps files with this clock"
+        )]
         let at = std::time::SystemTime::now() - Duration::from_secs(hours * 3600);
         file.set_modified(at).unwrap();
         path
