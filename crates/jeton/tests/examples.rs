@@ -1,4 +1,10 @@
 //! Every example runs against the development issuer, as a CI job would run it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
 use jeton_core::UnixTime;
 use jeton_issuer::{Issuer, Options, RunningIssuer};
 use std::path::PathBuf;

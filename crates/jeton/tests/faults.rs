@@ -1,6 +1,12 @@
 //! The fault table (B1 to B5, B8, B18): what the other side does, how many attempts it sees, and what comes of it.
 //!
 //! The other side is `jeton-issuer`, on real sockets; so the waits are real too, and a thousandth of the defaults.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
 #![cfg(test)]
 
 #[path = "faults/deadline.rs"]
