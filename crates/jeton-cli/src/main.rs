@@ -1,4 +1,8 @@
 //! The command `jeton`: arguments, output, exit codes. What it does is done by the library.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "doc comments of arguments are help texts: brackets are brackets"
+)]
 mod command;
 mod exit;
 mod failure;

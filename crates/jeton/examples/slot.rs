@@ -1,7 +1,7 @@
 //! A token on a hot path: one atomic read and one look at the clock each time, replaced before it ends.
 #![allow(clippy::print_stdout, reason = "an example shows something")]
 use jeton::{Chain, Clock, Context, Env, Error, Jeton, TokenRequest, source};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// How often it is read.
 const TIMES: u32 = 100_000;

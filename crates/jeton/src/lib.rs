@@ -19,7 +19,7 @@
 //! | [`grant`] | token endpoints: every OAuth grant, exchange presets |
 //! | [`profiles`], [`session`] | profiles as ladders of grants; logins that last |
 //! | `blocking`, `reqwest`, `tower` | tokens without a runtime, on each request of a client, in a stack of services (features) |
-//! | [`env`], [`clock`] | environment and time as values |
+//! | [`mod@env`], [`clock`] | environment and time as values |
 pub mod answer;
 pub mod bearer;
 #[cfg(feature = "blocking")]

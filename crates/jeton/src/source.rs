@@ -99,7 +99,7 @@ pub trait TokenSource: Send + Sync {
     /// Dropping the future cancels what it was doing; nothing is left half done.
     ///
     /// # Errors
-    /// [`Error`] of every [`Class`](jeton_core::Class).
+    /// [`Error`] of every [`Class`].
     fn token<'a>(&'a self, request: &'a TokenRequest) -> BoxFuture<'a, Result<Token, Error>>;
 }
 
