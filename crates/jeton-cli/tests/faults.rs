@@ -12,8 +12,10 @@ fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_jeton"))
 }
 
-/// Delays short enough for a test, long enough to be seen.
-const QUICK: [&str; 4] = ["--backoff", "20ms", "--attempt-timeout", "400ms"];
+/// Delays short enough for a test.
+const QUICK: [&str; 2] = ["--backoff", "20ms"];
+/// For faults in which nothing comes: a machine that is busy is given time in all others.
+const IMPATIENT: &[&str] = &["--attempt-timeout", "500ms"];
 
 fn ask(sandbox: &Sandbox, issuer: &IssuerProcess, arguments: &[&str]) -> Run {
     let arguments = ["token", "--no-cache", "-a", "x"]
@@ -30,12 +32,12 @@ fn ask(sandbox: &Sandbox, issuer: &IssuerProcess, arguments: &[&str]) -> Run {
 
 /// Row numbers of the fault table: fault, arguments beyond the usual, code, requests seen.
 const ROWS: &[(&str, &str, &[&str], i32, usize)] = &[
-    ("6", "stall", &[], 6, 3),
+    ("6", "stall", IMPATIENT, 6, 3),
     ("10", "rst", &[], 6, 5),
     ("10", "fin", &[], 6, 5),
-    ("12", "stallhead", &[], 6, 3),
-    ("12", "stallbody", &[], 6, 3),
-    ("13", "slowbody-ms50", &[], 6, 2),
+    ("12", "stallhead", IMPATIENT, 6, 3),
+    ("12", "stallbody", IMPATIENT, 6, 3),
+    ("13", "slowbody-ms50", IMPATIENT, 6, 2),
     ("14", "rstbody", &[], 6, 5),
     ("14", "trunc", &[], 6, 5),
     ("14", "chunktrunc", &[], 6, 5),
@@ -205,11 +207,11 @@ fn b1_gaps_grow_as_they_are_told() {
     let gaps = gaps(&issuer);
     assert_eq!(gaps.len(), 2);
     assert!(
-        gaps[0] >= Duration::from_millis(300) && gaps[0] < Duration::from_millis(600),
+        gaps[0] >= Duration::from_millis(300) && gaps[0] < Duration::from_secs(2),
         "{gaps:?}"
     );
     assert!(
-        gaps[1] >= Duration::from_millis(900) && gaps[1] < Duration::from_millis(1500),
+        gaps[1] >= Duration::from_millis(900) && gaps[1] < Duration::from_secs(3),
         "{gaps:?}"
     );
 }
@@ -245,7 +247,7 @@ fn b5_retry_after_in_seconds_and_as_a_date_is_waited_for() {
         let _ = ask(&sandbox, &issuer, &[]).ended(0);
         let gaps = gaps(&issuer);
         assert!(
-            gaps[0] >= Duration::from_millis(1900) && gaps[0] < Duration::from_millis(3200),
+            gaps[0] >= Duration::from_millis(1900) && gaps[0] < Duration::from_secs(5),
             "{fault} {gaps:?}"
         );
     }

@@ -132,7 +132,7 @@ impl Profiles {
             Some(order) => Chain::named(
                 order
                     .iter()
-                    .map(|spec| source::named(spec))
+                    .map(|spec| source::spec::parse(spec))
                     .collect::<Result<_, _>>()?,
             ),
             None => Chain::ambient(source::ambient_order()),
@@ -159,7 +159,7 @@ impl Profiles {
     pub fn source(&self, profile: &Profile) -> Result<Arc<dyn Source>, Error> {
         Ok(match &profile.grant {
             Grant::Ambient => Arc::new(parts::Ambient::new(profile, self.ambient()?)),
-            Grant::Place(spec) => source::named(spec)?,
+            Grant::Place(spec) => source::spec::parse(spec)?,
             _ => Arc::new(rung::Rung::new(self, profile)?),
         })
     }
@@ -199,7 +199,7 @@ impl Profiles {
             Some(Input::Ambient) => Some(below.open(AMBIENT)?),
             Some(Input::Profile(name)) => Some(below.open(name)?),
             Some(Input::Place(spec)) => {
-                let chain = Chain::named(vec![source::named(spec)?]);
+                let chain = Chain::named(vec![source::spec::parse(spec)?]);
                 Some(below.wished(Jeton::builder(self.cx.clone(), chain)).build())
             }
         })

@@ -134,7 +134,10 @@ impl Folder {
     pub(crate) fn open_or_create(&self, name: &str) -> Result<File, Distrust> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.0, name, flags, FILE_MODE)?;
-        trusted(file.as_fd())?;
+        if trusted(file.as_fd())?.st_mode & PERMISSIONS != FILE_MODE.bits() {
+            // A umask can take rights from us, too: nobody could open it a second time.
+            rustix::fs::fchmod(&file, FILE_MODE)?;
+        }
         Ok(File::from(file))
     }
 

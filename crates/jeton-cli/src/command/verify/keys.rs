@@ -5,11 +5,12 @@ use crate::failure::Failure;
 use crate::plan::{self, Pace};
 use crate::session::Session;
 use jeton::core::{Issuer, KeySet, Rejection};
+use jeton::discovery::Discovery;
 use jeton::http::JWKS_BODY_CAP;
-use jeton::{Context, Discovery, NotVerified, RemoteKeys};
+use jeton::keys::{NotVerified, RemoteKeys};
+use jeton::{Class, Error};
 use std::io::Read;
 use std::sync::Arc;
-use url::Url;
 
 /// The keys to verify with. The outer error is one of usage or of a signal.
 pub(super) fn get(
@@ -18,12 +19,10 @@ pub(super) fn get(
     issuer: &Issuer,
     pace: &Pace,
 ) -> Result<Result<KeySet, Refused>, Failure> {
-    let url = match jwks {
-        Some(text) if is_url(text) => {
-            Some(Url::parse(text).map_err(|e| Failure::usage(format!("jwks: {e} (from the flag --jwks)")))?)
-        }
+    let remote = match jwks {
+        None => RemoteKeys::discovered(Arc::new(Discovery::new(issuer.as_str()))),
+        Some(url) if is_url(url) => RemoteKeys::at_url(url)?,
         Some(path) => return Ok(of_file(path)),
-        None => None,
     };
     let layers = session.layers()?;
     let env = plan::with_ca_file(layers, session.env.clone())?;
@@ -33,8 +32,19 @@ pub(super) fn get(
     progress.within(timeout);
     session.run(&progress, async {
         let cx = cx.within(timeout);
-        Ok(fetch(&cx, url, issuer).await)
+        let keys = cx.bounded("key set", async { Ok(remote.set(&cx).await) });
+        Ok(keys
+            .await
+            .unwrap_or_else(|late| Err(NotVerified::Unavailable(late)))
+            .map_err(refused))
     })
+}
+
+fn refused(why: NotVerified) -> Refused {
+    Refused {
+        exit: Exit::from(why.class()),
+        rejection: why.rejection(),
+    }
 }
 
 fn is_url(text: &str) -> bool {
@@ -43,12 +53,15 @@ fn is_url(text: &str) -> bool {
 
 /// The keys of a file.
 pub(super) fn of_file(path: &str) -> Result<KeySet, Refused> {
-    let unavailable = |e: std::io::Error| Refused {
-        exit: match e.kind() {
-            std::io::ErrorKind::NotFound => Exit::NotFound,
-            _ => Exit::Protocol,
-        },
-        rejection: Rejection::KeysUnavailable(format!("{path}: {e}")),
+    let unavailable = |e: std::io::Error| {
+        let class = match e.kind() {
+            std::io::ErrorKind::NotFound => Class::NotFound,
+            _ => Class::Protocol,
+        };
+        refused(NotVerified::Unavailable(Error::new(
+            class,
+            format!("{path}: {e}"),
+        )))
     };
     let mut bytes = Vec::new();
     // One byte more than a set may have, so that the core sees that it is too large.
@@ -56,16 +69,4 @@ pub(super) fn of_file(path: &str) -> Result<KeySet, Refused> {
     let read = std::fs::File::open(path).and_then(|file| file.take(cap).read_to_end(&mut bytes));
     read.map_err(unavailable)?;
     Ok(KeySet::parse(&bytes)?)
-}
-
-async fn fetch(cx: &Context, url: Option<Url>, issuer: &Issuer) -> Result<KeySet, Refused> {
-    let keys = match url {
-        Some(url) => RemoteKeys::at_url(url.as_str()).map_err(NotVerified::Unavailable),
-        None => Ok(RemoteKeys::discovered(Arc::new(Discovery::new(issuer.as_str())))),
-    };
-    let refused = |why: NotVerified| Refused {
-        exit: Exit::from(why.class()),
-        rejection: why.rejection(),
-    };
-    keys.map_err(refused)?.set(cx).await.map_err(refused)
 }
