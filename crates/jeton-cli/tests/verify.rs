@@ -129,14 +129,15 @@ fn d7_patterns_cover_whole_values() {
     let issuer = sandbox.issuer([""; 0]);
     let keys = sandbox.write("keys.json", &issuer.jwks()).display().to_string();
     let token = issuer.mint(&claims());
-    let rows: [(&[&str], i32); 8] = [
+    let rows: [(&[&str], i32); 9] = [
+        (&["--claim", "repository=acme/*"], 0),
         (&["--subject", "repo:acme/app:ref:refs/heads/main"], 0),
         (&["--subject", "repo:acme/*:ref:refs/heads/main"], 0),
         (&["--subject", "repo:acme/**"], 0),
         (&["--subject", "repo:acme/app"], 4),
         (&["--subject", "re:repo:acme/.*"], 0),
         (&["--subject", "re:acme"], 4),
-        (&["--claim", "repository=acme/*", "--claim", "level=3"], 0),
+        (&["--claim", "repository=acme/*", "--claim", "level=3"], 4),
         (&["--claim", "nothing=*"], 4),
     ];
     for (arguments, code) in rows {
@@ -177,7 +178,12 @@ fn keys_that_are_of_no_use_or_cannot_be_fetched_have_their_codes() {
         issuer.heal();
         issuer.fault(route, fault);
         let run = verify(&sandbox, &issuer, &token, &pace).ended(code);
-        assert_eq!(run.json()["rejection"], "keys-unavailable", "{fault}");
+        let code = if fault == "html200" {
+            "keys-unusable"
+        } else {
+            "keys-unavailable"
+        };
+        assert_eq!(run.json()["rejection"], code, "{fault}");
     }
     issuer.heal();
     issuer.fault("discovery", "stall");
@@ -279,6 +285,6 @@ fn inspect_decodes_without_network_and_says_unverified() {
         .ended(0)
         .json();
     assert!(old["expires_in"].as_i64().unwrap() < 0);
-    assert!(old["warnings"].as_array().unwrap().len() >= 2, "{old}");
+    assert!(old["warnings"].to_string().contains("expired"), "{old}");
     let _ = sandbox.command(["inspect"]).input("nonsense").run().ended(4);
 }

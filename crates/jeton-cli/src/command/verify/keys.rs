@@ -4,7 +4,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan::{self, Pace};
 use crate::session::Session;
-use jeton::core::{Issuer, KeySet, Rejection};
+use jeton::core::{Issuer, KeySet};
 use jeton::discovery::Discovery;
 use jeton::http::JWKS_BODY_CAP;
 use jeton::keys::{NotVerified, RemoteKeys};
