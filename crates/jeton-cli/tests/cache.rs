@@ -1,4 +1,10 @@
 //! The cache from outside: rights, keys, life, faults of the disk, one flight on the machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
 use jeton_test::{Command, IssuerProcess, Sandbox};
 use serde_json::Value;
 use std::os::unix::fs::{PermissionsExt, symlink};

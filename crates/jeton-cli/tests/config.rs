@@ -1,4 +1,10 @@
 //! `config.toml` from outside: where it is read, what is refused before anything is sent, what it sets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
 use jeton_test::Sandbox;
 
 fn sandbox() -> Sandbox {

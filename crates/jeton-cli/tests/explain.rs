@@ -1,4 +1,10 @@
 //! `jeton explain` and `jeton doctor` from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
 use jeton_test::Sandbox;
 use serde_json::Value;
 

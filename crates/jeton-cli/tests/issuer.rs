@@ -1,4 +1,10 @@
 //! `jeton issuer` from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
 use jeton_test::Sandbox;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -75,7 +81,7 @@ fn it_says_where_it_is_and_that_it_is_not_for_production_and_stops_cleanly() {
                 "-v",
             ])
             .start();
-        while std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) == false {
+        while !std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')) {
             std::thread::sleep(Duration::from_millis(10));
         }
         std::thread::sleep(Duration::from_millis(100));

@@ -1,4 +1,10 @@
 //! `jeton verify`, `verify-jws` and `inspect` from outside.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
 use jeton_test::{IssuerProcess, Run, Sandbox};
 use serde_json::{Value, json};
 
