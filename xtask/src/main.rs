@@ -3,6 +3,7 @@
 //! Every recipe is a function from the [`Workspace`] to an [`Outcome`]; the table [`RECIPES`] is the
 //! whole of the command line.
 
+mod bench;
 mod ci;
 mod deny;
 mod docs;
@@ -63,6 +64,11 @@ const RECIPES: &[Recipe] = &[
         name: "fuzz",
         about: "every fuzz target for --seconds 5 each, on stable Rust; a name chooses one",
         run: fuzz::fuzz,
+    },
+    Recipe {
+        name: "bench",
+        about: "our times beside the floor and beside other people's, into BENCHMARKS.md",
+        run: bench::bench,
     },
     Recipe {
         name: "nightly",

@@ -36,12 +36,12 @@ impl Tally {
         format!("{} passed, {} failed", self.passed, self.failed)
     }
 
-    /// Reads a runner's summary line, if it is one: libtest's and nextest's spelling.
+    /// Reads a runner's summary line, if it is one: libtest's and nextest's spelling. Of a test that failed, nextest
+    /// repeats the output, indented; libtest's summary in there counts nothing.
     fn of_summary(line: &str) -> Option<Self> {
-        let line = line.trim();
         let counts = if line.starts_with("test result:") {
             line
-        } else if line.starts_with("Summary [") {
+        } else if line.trim_start().starts_with("Summary [") {
             line.split_once(" run: ")?.1
         } else {
             return None;
@@ -190,6 +190,7 @@ mod tests {
                 "     Summary [  30.1s] 9 tests run: 6 passed (1 slow), 2 failed, 1 timed out, 0 skipped",
                 Some((6, 3)),
             ),
+            ("    test result: FAILED. 0 passed; 1 failed; 0 ignored", None),
             ("test tidy::passed ... ok", None),
         ];
         for (line, expected) in facts {

@@ -189,13 +189,14 @@ fn copy(from: &Path, to: &Path) -> Outcome {
 }
 
 /// A running `jeton issuer`; it ends with this value.
-struct Issuer {
+pub(crate) struct Issuer {
     url: String,
     child: Child,
 }
 
 impl Issuer {
-    fn start(jeton: &Path, folder: &Path, algorithm: &str) -> Outcome<Self> {
+    /// Starts one on any free port of loopback.
+    pub(crate) fn start(jeton: &Path, folder: &Path, algorithm: &str) -> Outcome<Self> {
         let url_file: PathBuf = folder.join("issuer.url");
         if url_file.exists() {
             std::fs::remove_file(&url_file).map_err(|fault| format!("{}: {fault}", url_file.display()))?;
@@ -228,6 +229,40 @@ impl Issuer {
             std::thread::sleep(LOOK);
         }
         Err("jeton issuer wrote no URL".into())
+    }
+}
+
+/// What the issuer is asked by somebody who steers it. curl asks: nothing else here speaks HTTP.
+impl Issuer {
+    /// The variables that make a program take it for `platform`.
+    pub(crate) fn environment(&self, platform: &str) -> Outcome<Vec<(String, String)>> {
+        let text = self.ask(&["-sSf"], &format!("/_environment/{platform}?format=json"))?;
+        let variables: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(&text).map_err(|fault| format!("the environment of {platform}: {fault}"))?;
+        Ok(variables.into_iter().collect())
+    }
+
+    /// Forgets what it was asked so far.
+    pub(crate) fn forget(&self) -> Outcome {
+        self.ask(&["-sSf", "-X", "DELETE"], "/_requests").map(drop)
+    }
+
+    /// How often `route` was asked.
+    pub(crate) fn calls(&self, route: &str) -> Outcome<f64> {
+        let text = self.ask(&["-sSf"], &format!("/_requests?route={route}"))?;
+        let answer: serde_json::Value =
+            serde_json::from_str(&text).map_err(|fault| format!("the record of {route}: {fault}"))?;
+        answer["count"]
+            .as_f64()
+            .ok_or_else(|| "the record has no count".into())
+    }
+
+    fn ask(&self, flags: &[&str], path: &str) -> Outcome<String> {
+        let mut curl = Command::new("curl");
+        run::output(
+            Path::new("."),
+            curl.args(flags).arg(format!("{}{path}", self.url)),
+        )
     }
 }
 

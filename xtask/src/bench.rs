@@ -1,0 +1,81 @@
+//! `cargo xtask bench`: our times beside the floor and beside other people's, as ratios of one run on one machine.
+//!
+//! The programs that measure inside a process are those of `benches/peers`; whole processes are timed here. The
+//! result is written to `BENCHMARKS.md`.
+
+mod processes;
+mod table;
+
+use crate::workspace::Workspace;
+use crate::{Outcome, report, run};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What was measured, by its name: value and unit.
+pub(crate) type Figures = BTreeMap<String, (f64, String)>;
+
+/// The programs of `benches/peers` that print figures.
+const MEASURING: &[&str] = &["cached", "herd", "crypto"];
+
+/// The recipe.
+pub(crate) fn bench(workspace: &Workspace, _: &[String]) -> Outcome {
+    let release = ["build", "--release", "--locked", "--package=jeton-cli"];
+    run::check(&workspace.root, &mut run::cargo(&release))?;
+    let peers = workspace.root.join("benches/peers");
+    // It shares our target folder for what both need in the same shape.
+    let mut build = run::cargo(&["build", "--release", "--bins"]);
+    run::check(
+        &peers,
+        build.env("CARGO_TARGET_DIR", workspace.target.join("peers")),
+    )?;
+    let programs = Programs {
+        jeton: workspace.target.join("release/jeton"),
+        peers: workspace.target.join("peers/release"),
+    };
+    let mut figures = processes::measure(workspace, &programs)?;
+    for name in MEASURING {
+        figures.extend(measured_by(&programs.peers.join(name))?);
+    }
+    let text = table::page(&figures, &machine());
+    std::fs::write(workspace.root.join("BENCHMARKS.md"), &text)
+        .map_err(|fault| format!("BENCHMARKS.md: {fault}"))?;
+    report::line(text.trim_end());
+    Ok(())
+}
+
+/// Where the measured programs are.
+pub(crate) struct Programs {
+    jeton: PathBuf,
+    peers: PathBuf,
+}
+
+/// Runs a program that prints `name TAB value TAB unit`.
+fn measured_by(program: &Path) -> Outcome<Figures> {
+    let text = run::output(Path::new("."), &mut Command::new(program))?;
+    Ok(text.lines().filter_map(figure).collect())
+}
+
+fn figure(line: &str) -> Option<(String, (f64, String))> {
+    let mut parts = line.split('\t');
+    let (name, value, unit) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((name.to_owned(), (value.parse().ok()?, unit.to_owned())))
+}
+
+/// The machine, in one line.
+fn machine() -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, name)| name);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let load = load.split_whitespace().next().unwrap_or("unknown");
+    format!(
+        "{model}, {cores} cores, Linux {}, load {load} at the end",
+        kernel.trim()
+    )
+}
