@@ -139,7 +139,7 @@ fn whatever_is_wrong_is_named_with_its_line() {
         ),
         (
             "[profiles.a]\ngrant = \"token-exchange\"\nfrom = \"ambient\"\npreset = \"asw\"",
-            "c:4: `preset` in [profiles.a]: `asw` is unknown; did you mean `aws`? known: anthropic, aws, azure, crates-io, gcp, github-app-broker, npm, pypi, vault",
+            "c:4: `preset` in [profiles.a]: `asw` is unknown; did you mean `aws`? known: anthropic, aws",
         ),
         (
             "[profiles.a]\ngrant = \"env:X\"\ncache_ttl = \"5 minutes\"",

@@ -3,7 +3,7 @@ use crate::Env;
 use crate::cache::Particulars;
 use jeton_core::{Life, TokenRequest};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 const SECRET: &str = "canary-5f1d0c";
 
@@ -25,13 +25,16 @@ fn place() -> Place {
     }
 }
 
+/// The present of all tests here: read once, so that a slow machine changes nothing.
 fn now() -> Moment {
-    let wall =
-        UnixTime::from_millis(i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap());
-    Moment {
-        wall,
-        uptime: Duration::from_secs(5000),
-    }
+    static PRESENT: LazyLock<Moment> = LazyLock::new(|| {
+        let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+        Moment {
+            wall: UnixTime::from_millis(i64::try_from(since.as_millis()).unwrap()),
+            uptime: Duration::from_secs(5000),
+        }
+    });
+    *PRESENT
 }
 
 fn later(span: u64) -> Moment {
