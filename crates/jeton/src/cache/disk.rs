@@ -93,7 +93,12 @@ impl Disk {
     /// Looks up a token: one folder and one small file are opened, nothing else.
     pub(crate) fn read(&self, key: &Key, scope: &Scope<'_>, wanted: &Wanted, now: Moment) -> Found {
         let name = entry_name(key);
-        let bytes = match Folder::open(&self.path).and_then(|folder| contents(&folder, &name)) {
+        let folder = match Folder::open(&self.path) {
+            Ok(folder) => folder,
+            Err(Distrust::Missing) => return Found::Miss,
+            Err(why) => return Found::Suspect(format!("the folder is not trusted: {why}")),
+        };
+        let bytes = match contents(&folder, &name) {
             Ok(bytes) => bytes,
             Err(Distrust::Missing) => return Found::Miss,
             Err(why) => return Found::Suspect(format!("{name} is not trusted: {why}")),

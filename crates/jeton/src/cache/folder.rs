@@ -79,7 +79,7 @@ impl From<rustix::io::Errno> for Distrust {
             Errno::NOENT => Self::Missing,
             // What O_NOFOLLOW and O_DIRECTORY say of a link.
             Errno::LOOP => Self::Suspect("it is a link"),
-            Errno::NOTDIR => Self::Suspect("it, or a folder above it, is no folder"),
+            Errno::NOTDIR => Self::Suspect("it is a link, or no folder"),
             errno => Self::Io(errno.into()),
         }
     }

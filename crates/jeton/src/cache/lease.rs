@@ -9,6 +9,7 @@ use jeton_core::{Class, Moment, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How often a holder shows that it is alive.
@@ -33,6 +34,9 @@ pub(crate) struct Lease {
     folder: Folder,
     name: String,
     file: File,
+    held: AtomicBool,
+    /// Whether word for those who wait is in it, ours or the last holder's.
+    left_word: AtomicBool,
 }
 
 /// What became of an attempt to take a lease.
@@ -92,13 +96,22 @@ impl Lease {
             }
             other => other?,
         };
-        Ok(Self { folder, name, file })
+        Ok(Self {
+            folder,
+            name,
+            file,
+            held: AtomicBool::new(false),
+            left_word: AtomicBool::new(false),
+        })
     }
 
     /// Takes it, if it is free.
     pub(crate) fn try_hold(&self) -> Hold {
         match self.file.try_lock() {
-            Ok(()) if self.folder.names(&self.name, &self.file) => Hold::Mine,
+            Ok(()) if self.folder.names(&self.name, &self.file) => {
+                self.held.store(true, Ordering::Relaxed);
+                Hold::Mine
+            }
             Ok(()) => Hold::Gone,
             Err(TryLockError::WouldBlock) => Hold::Busy,
             Err(TryLockError::Error(_)) => Hold::Unsupported,
@@ -123,6 +136,7 @@ impl Lease {
         let Some((_, class)) = SHARED.iter().find(|(class, _)| *class == error.kind()) else {
             return;
         };
+        self.left_word.store(true, Ordering::Relaxed);
         let cut = |text: &str| text.chars().take(MESSAGE_CAP).collect::<String>();
         self.write(&Record::Failed(Failed {
             uptime_ms: millis(now.uptime),
@@ -148,7 +162,12 @@ impl Lease {
         // Both clocks, so that the uptime of an earlier start of this machine is not taken for one of this start.
         let during = at.uptime >= started.uptime && at.uptime <= now.uptime;
         let same_start = at.wall.plus(SAME_START) >= started.wall && at.wall <= now.wall.plus(SAME_START);
-        (during && same_start).then(|| failed.into_error()).flatten()
+        if !(during && same_start) {
+            return None;
+        }
+        // Others may be waiting still: the word stays for them.
+        self.left_word.store(true, Ordering::Relaxed);
+        failed.into_error()
     }
 
     fn read(&self) -> Option<Record> {
@@ -178,6 +197,16 @@ impl Lease {
         };
         if file.try_lock().is_ok() && folder.names(name, &file) {
             folder.remove(name);
+        }
+    }
+}
+
+impl Drop for Lease {
+    /// A holder takes the file away with it, unless it left word in it: nothing of it is left after a token was got,
+    /// nor after a cancellation. Those who have it open see that it is gone and open it anew.
+    fn drop(&mut self) {
+        if *self.held.get_mut() && !*self.left_word.get_mut() {
+            self.folder.remove(&self.name);
         }
     }
 }

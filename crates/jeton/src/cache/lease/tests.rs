@@ -17,7 +17,8 @@ fn c11_one_holds_it_and_a_dead_holder_leaves_it_free() {
     let (one, two) = (lease(dir.path()), lease(dir.path()));
     assert_eq!(one.try_hold(), Hold::Mine);
     assert_eq!(two.try_hold(), Hold::Busy);
-    // What the system does for a process that was killed: its open files are closed.
+    // What the system does for a process that was killed: its open files are closed, and nothing is removed.
+    one.left_word.store(true, Ordering::Relaxed);
     drop(one);
     assert_eq!(two.try_hold(), Hold::Mine);
 }
@@ -96,4 +97,22 @@ fn a_beat_is_seen_and_rubbish_is_none() {
     assert_eq!(lease.last_beat(), Some(1_001_000));
     lease.file.write_all_at(b"{{{{", 0).unwrap();
     assert_eq!(lease.last_beat(), None);
+}
+
+#[test]
+fn nothing_is_left_of_a_lease_that_was_given_back_without_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("jeton/k.lock");
+    for (word, stays) in [(false, false), (true, true)] {
+        let (holder, waiter) = (lease(dir.path()), lease(dir.path()));
+        assert_eq!(holder.try_hold(), Hold::Mine);
+        assert_eq!(waiter.try_hold(), Hold::Busy);
+        if word {
+            holder.fail(&Error::new(Class::Refused, "no"), at(1));
+        }
+        drop(holder);
+        assert_eq!(file.exists(), stays);
+        let expected = if stays { Hold::Mine } else { Hold::Gone };
+        assert_eq!(waiter.try_hold(), expected);
+    }
 }
