@@ -95,6 +95,16 @@ impl Jeton {
         }
     }
 
+    /// Takes a token that came another way (a login's own answer) as if it had just been fetched for `request`: checked,
+    /// then kept in memory and on disk. What the rules of the caches would not keep is not kept.
+    ///
+    /// # Errors
+    /// As for a token that is fetched: `Class::Token` for one of another issuer, and `Class::NotFound` when there is no
+    /// source whose token it could be.
+    pub async fn keep(&self, token: &Token, request: &TokenRequest) -> Result<(), Error> {
+        acquisition::keep(&self.0, token, request).await
+    }
+
     /// What proves the identity of the tokens it gives: part of the key of every token that is made from one of them.
     pub(crate) fn identity(&self, request: &TokenRequest) -> Vec<u8> {
         let inner = &self.0;

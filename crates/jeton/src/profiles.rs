@@ -16,7 +16,7 @@ mod rung;
 mod target;
 
 pub use login::{CachedToken, Standing};
-pub use login::{Login, LoginFlow, LoginPrompt, Prompted, logout, status};
+pub use login::{Login, LoginFlow, LoginPrompt, Prompted, forget_everything, logout, status};
 
 /// What a call says beside the profile's name; `None` leaves the profile's own.
 #[derive(Clone, Debug, Default)]
@@ -237,6 +237,16 @@ impl Profiles {
         }
     }
 
+    /// The authority and the client of a profile; the authority's metadata is shared between processes.
+    fn party(&self, profile: &Profile) -> Result<(Authority, Client), Error> {
+        let (authority, client) = parts::party(profile)?;
+        if self.wishes.no_cache {
+            return Ok((authority, client));
+        }
+        let disk = crate::cache::locate(&self.cx.env).map(crate::cache::Disk::at);
+        Ok((authority.kept_on(disk), client))
+    }
+
     fn session_key(&self, login: &Profile) -> Result<SessionKey, Error> {
         Ok(SessionKey {
             profile: login.name.clone(),
@@ -258,9 +268,4 @@ fn fingerprint(fields: &[&[u8]]) -> Vec<u8> {
         bytes.extend_from_slice(field);
     }
     bytes
-}
-
-/// The authority and the client of a profile.
-fn party(profile: &Profile) -> Result<(Authority, Client), Error> {
-    parts::party(profile)
 }

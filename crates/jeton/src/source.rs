@@ -120,6 +120,11 @@ pub trait Source: Send + Sync {
         Caching::Keep
     }
 
+    /// Whether each call makes a new token: then asking again cannot give one that lives longer.
+    fn mints(&self) -> bool {
+        false
+    }
+
     /// What its tokens depend on beyond its name and the fingerprint of its presence: part of the cache key.
     fn particulars(&self, _cx: &Context) -> Particulars {
         Particulars::default()

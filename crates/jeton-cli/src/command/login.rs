@@ -92,16 +92,34 @@ fn done(login: &Login) -> String {
 }
 
 /// Whether a command that is no login may start one: a person is there, and the profile says that he may be asked.
-#[allow(
-    dead_code,
-    reason = "`interactive = true` is read and checked, and no command but `login` asks anybody yet"
-)]
-pub(crate) fn may_ask(session: &Session, interactive: bool) -> bool {
+fn may_ask(session: &Session, interactive: bool) -> bool {
     interactive && !session.env.is_true("CI") && stdin().is_terminal() && stderr().is_terminal()
 }
 
+/// After a command has failed: logs in, if a login is what was missing and the person who is there may be asked.
+/// Returns whether it is worth to try again.
+pub(super) fn log_in_where_asked(session: &Session, profile: Option<&str>) -> Result<bool, Failure> {
+    let Some(name) = profile else { return Ok(false) };
+    let config = session.config()?;
+    let interactive = config
+        .profiles
+        .get(name)
+        .is_some_and(|profile| profile.interactive);
+    let (cx, _) = session.context(&session.env);
+    let profiles = Profiles::new(Arc::new(config.clone()), cx, Wishes::default());
+    let Some(login) = profiles.missing_login(name) else {
+        return Ok(false);
+    };
+    if !may_ask(session, interactive || login.interactive) {
+        return Ok(false);
+    }
+    let message = done(&log_in(session, &login.name, None, true, PATIENCE)?);
+    session.output.note(&message);
+    Ok(true)
+}
+
 /// Logs in.
-pub(crate) fn log_in(
+fn log_in(
     session: &Session,
     profile: &str,
     asked: Option<LoginFlow>,

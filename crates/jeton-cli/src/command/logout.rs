@@ -55,6 +55,9 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
                 Err(error) => failed = Some(error),
             }
         }
+        if arguments.all {
+            profiles::forget_everything(&profiles);
+        }
         failed.map_or(Ok(Exit::Done), |error| Err(Failure::from(error)))
     })
 }

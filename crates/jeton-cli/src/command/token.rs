@@ -79,8 +79,16 @@ impl FromStr for Format {
 
 pub(crate) fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let (format, name) = format(session, arguments)?;
-    let plan = plan::settle(session, &arguments.asked, &arguments.pace, &arguments.keep)?;
-    let token = plan.token(session)?;
+    let settle = || plan::settle(session, &arguments.asked, &arguments.pace, &arguments.keep);
+    let token = match settle()?.token(session) {
+        Err(failure) => {
+            match super::login::log_in_where_asked(session, arguments.asked.profile.as_deref())? {
+                true => settle()?.token(session),
+                false => Err(failure),
+            }
+        }
+        token => token,
+    }?;
     session.output.mask(&token.value);
     let shown = shown(&token, &format, &name, session.clock.now())?;
     session.output.line(&shown)?;

@@ -31,6 +31,26 @@ pub(super) async fn direct(inner: &Inner, request: &TokenRequest) -> Result<Toke
     long_enough(inner, token, request.min_validity)
 }
 
+/// Keeps a token that was given, if its source's tokens are kept.
+pub(super) async fn keep(inner: &Arc<Inner>, token: &Token, request: &TokenRequest) -> Result<(), Error> {
+    inner.check(token)?;
+    let choice = inner.chain.choose(&inner.cx, request)?.into_iter().next();
+    let choice = choice.ok_or_else(|| inner.chain.nothing_here())?;
+    if !inner.is_kept(&choice) {
+        return Ok(());
+    }
+    let slot = inner.memory.slot(request, inner.cx.clock.uptime());
+    let acquisition = Acquisition {
+        inner,
+        slot: &slot,
+        cx: &inner.cx,
+        request,
+        newer_than: None,
+    };
+    acquisition.store(&choice, token).await;
+    Ok(())
+}
+
 /// A token from the one flight in this process: the one that is under way, or a new one.
 pub(super) async fn joined(inner: &Arc<Inner>, slot: &Arc<Slot>, need: Duration) -> Result<Token, Error> {
     if let Some(error) = slot.flight.paused(inner.cx.clock.uptime()) {
@@ -215,7 +235,7 @@ async fn fetch_living(
     let first = inner.fetch_checked(cx, choice, request).await?;
     let left = |token: &Token| token.life.map(|life| life.left(inner.cx.clock.now()));
     let short = left(&first).is_some_and(|left| left < request.min_validity);
-    if !short || choice.source.caching() == Caching::Reread {
+    if !short || choice.source.mints() || choice.source.caching() == Caching::Reread {
         return Ok(first);
     }
     match inner.fetch_checked(cx, choice, request).await {

@@ -1,10 +1,10 @@
 //! Logging in, logging out, and who is logged in.
-use super::{Profiles, party};
+use super::Profiles;
+use crate::Error;
 use crate::cache;
-use crate::config::{Grant, Profile};
-use crate::grant::{self, Granted, code, device, identity, random_id};
+use crate::config::{Grant, Input, Profile};
+use crate::grant::{self, Authority, Client, Granted, code, device, identity, random_id};
 use crate::session::Session;
-use crate::{Context, Error};
 use jeton_core::{Class, Secret, TokenRequest, UnixTime};
 use url::Url;
 
@@ -80,8 +80,12 @@ impl Profiles {
         let profile = self.profile(name)?;
         self.flow(name)?;
         let what = format!("login \"{name}\"");
-        let (granted, nonce) = self.granted(profile, flow, prompt, &what).await?;
-        let subject = self.subject(profile, &granted, nonce.as_deref(), &what).await?;
+        let (authority, client) = self.party(profile)?;
+        let party = (&authority, &client);
+        let (granted, nonce) = self.granted(profile, party, flow, prompt, &what).await?;
+        let subject = self
+            .subject(profile, party, &granted, nonce.as_deref(), &what)
+            .await?;
         let session = Session {
             key: self.session_key(profile)?,
             subject: subject.clone(),
@@ -97,11 +101,14 @@ impl Profiles {
                 .sessions
                 .kind(profile.options.get("store").map(String::as_str))?,
         };
-        self.forget(name);
+        // Whoever still refreshes the earlier login ends first: what he leaves behind is forgotten too.
         let held = self.sessions.hold(&self.cx, &session.key).await?;
+        self.sessions.remove(|key| key.profile == name);
+        self.forget(name);
         held.write(&session)?;
+        drop(held);
         let lasting = session.refresh_token.is_some();
-        self.keep(profile, granted)?;
+        self.keep(profile, &granted).await?;
         Ok(Login {
             profile: name.to_owned(),
             subject,
@@ -112,22 +119,22 @@ impl Profiles {
     async fn granted(
         &self,
         profile: &Profile,
+        (authority, client): (&Authority, &Client),
         flow: LoginFlow,
         prompt: &dyn LoginPrompt,
         what: &str,
     ) -> Result<(Granted, Option<String>), Error> {
-        let (authority, client) = party(profile)?;
         let request = self.request(&profile.name, TokenRequest::default())?;
         match flow {
             LoginFlow::Device => {
                 let show = |p: &device::Prompt| prompt.show(&Prompted::Device(p));
                 Ok((
-                    device::login(&self.cx, what, &authority, &client, &request, show).await?,
+                    device::login(&self.cx, what, authority, client, &request, show).await?,
                     None,
                 ))
             }
             LoginFlow::Browser => {
-                let login = code::Login::start(&self.cx, what, &authority, &client, &request).await?;
+                let login = code::Login::start(&self.cx, what, authority, client, &request).await?;
                 prompt.show(&Prompted::Browser(login.url()));
                 let done = login.finish(&self.cx).await?;
                 Ok((done.granted, Some(done.nonce)))
@@ -139,6 +146,7 @@ impl Profiles {
     async fn subject(
         &self,
         profile: &Profile,
+        (authority, client): (&Authority, &Client),
         granted: &Granted,
         nonce: Option<&str>,
         what: &str,
@@ -152,22 +160,61 @@ impl Profiles {
             }
             return Ok(None);
         };
-        let (authority, client) = party(profile)?;
         let access_token = &granted.answer.access_token;
         let claims =
-            identity::verify(&self.cx, what, &authority, &client, id_token, access_token, nonce).await?;
+            identity::verify(&self.cx, what, authority, client, id_token, access_token, nonce).await?;
         Ok(claims.subject().map(ToOwned::to_owned))
     }
 
     /// The access token of a login goes straight into the cache: the next command needs no network.
-    fn keep(&self, profile: &Profile, granted: Granted) -> Result<(), Error> {
+    async fn keep(&self, profile: &Profile, granted: &Granted) -> Result<(), Error> {
         let request = self.request(&profile.name, TokenRequest::default())?;
         let what = format!("login \"{}\"", profile.name);
         // A token that cannot be used is not kept; the next command asks anew and says why.
-        if let Ok(token) = granted.into_token(&self.cx, profile.grant.name(), &request, &what) {
-            let _ = (self.open(&profile.name)?, token);
+        let Ok(token) = granted.into_token(&self.cx, profile.grant.name(), &request, &what) else {
+            return Ok(());
+        };
+        let kept = self.open(&profile.name)?.keep(&token, &request).await;
+        kept.or_else(|e| {
+            self.cx
+                .observer
+                .warning(&format!("the login's own token is not kept: {e}"));
+            Ok(())
+        })
+    }
+
+    /// The login without which a profile has no token: the one at the foot of its ladder, when nobody is logged in
+    /// there. `None`: the profile needs none, or has one.
+    #[must_use]
+    pub fn missing_login(&self, name: &str) -> Option<&Profile> {
+        let login = self.foot(self.config.profiles.get(name)?)?;
+        if !matches!(login.grant, Grant::Device | Grant::Browser) {
+            return None;
         }
-        Ok(())
+        let key = self.session_key(login).ok()?;
+        let session = self.sessions.read(&self.cx, &key).ok().flatten();
+        session
+            .is_none_or(|session| session.refresh_token.is_none())
+            .then_some(login)
+    }
+
+    async fn revoke_session(&self, login: &Profile, token: &Secret) -> Result<(), Error> {
+        let (authority, client) = self.party(login)?;
+        if authority.issuer.is_empty() {
+            return Ok(());
+        }
+        let what = format!("logout \"{}\"", login.name);
+        grant::revocation::revoke(&self.cx, &what, &authority, &client, token).await
+    }
+
+    /// The profile whose session a ladder stands on, however far down.
+    fn foot<'a>(&'a self, profile: &'a Profile) -> Option<&'a Profile> {
+        match (&profile.grant, &profile.from) {
+            (Grant::Device | Grant::Browser, _) => Some(profile),
+            (_, Some(Input::Profile(name))) => self.foot(self.config.profiles.get(name)?),
+            (Grant::Refresh, _) => Some(profile),
+            _ => None,
+        }
     }
 
     /// Forgets the cached tokens of a profile and of everything that stands on it.
@@ -186,8 +233,7 @@ impl Profiles {
         let mut at = 0;
         while let Some(lower) = names.get(at).cloned() {
             for profile in self.config.profiles.values() {
-                let stands =
-                    matches!(&profile.from, Some(crate::config::Input::Profile(from)) if *from == lower);
+                let stands = matches!(&profile.from, Some(Input::Profile(from)) if *from == lower);
                 if stands && !names.contains(&profile.name) {
                     names.push(profile.name.clone());
                 }
@@ -211,21 +257,23 @@ pub async fn logout(profiles: &Profiles, name: &str) -> Result<bool, Error> {
     let session = held.read(&profiles.cx)?;
     profiles.forget(&login.name);
     held.remove();
+    // Sessions of issuers and clients that the profile had before are traces too.
+    profiles.sessions.remove(|key| key.profile == login.name);
     drop(held);
     let Some(token) = session.as_ref().and_then(|s| s.refresh_token.as_ref()) else {
         return Ok(session.is_some());
     };
-    revoke(&profiles.cx, login, token).await?;
+    profiles.revoke_session(login, token).await?;
     Ok(true)
 }
 
-async fn revoke(cx: &Context, login: &Profile, token: &Secret) -> Result<(), Error> {
-    let (authority, client) = party(login)?;
-    if authority.issuer.is_empty() {
-        return Ok(());
+/// Removes every trace of every login and every cached token, also of profiles that the configuration no longer names.
+/// Nothing is revoked: [`logout`] does that, profile by profile.
+pub fn forget_everything(profiles: &Profiles) {
+    profiles.sessions.remove(|_| true);
+    if let Some(path) = cache::locate(&profiles.cx.env) {
+        let _removed = cache::Disk::at(path).clear(None);
     }
-    let what = format!("logout \"{}\"", login.name);
-    grant::revocation::revoke(cx, &what, &authority, &client, token).await
 }
 
 /// A cached token, for people: what it is for and how long it lives.
@@ -273,7 +321,7 @@ pub fn status(profiles: &Profiles) -> Vec<Standing> {
                 expires_at: entry.expires_at,
             })
             .collect();
-        let login = profiles.login_of(profile).ok();
+        let login = profiles.foot(profile);
         let session = login.and_then(|l| profiles.session_key(l).ok());
         let session = session.and_then(|key| profiles.sessions.read(&profiles.cx, &key).ok().flatten());
         let alive = session.as_ref().is_some_and(|s| s.refresh_token.is_some());

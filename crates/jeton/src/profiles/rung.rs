@@ -1,7 +1,7 @@
 //! One rung of a ladder: a profile whose grant asks a token endpoint.
 use super::target::Exchanged;
-use super::{Profiles, fingerprint, party};
-use crate::config::{Grant, Profile, Reference};
+use super::{Profiles, fingerprint};
+use crate::config::{Grant, Input, Profile, Reference};
 use crate::grant::exchange::Exchange;
 use crate::grant::{Authority, Client, Granted, client_credentials, jwt_bearer, login_needed, refresh};
 use crate::session::{Held, Session, SessionKey, SessionStore};
@@ -9,9 +9,6 @@ use crate::{Context, Error, Jeton, Presence, Source};
 use futures_util::future::BoxFuture;
 use jeton_core::{Class, Secret, Token, TokenRequest};
 use std::time::Duration;
-
-/// How much longer than the call's own need an input token must live: the time that the exchange may take.
-const EXCHANGE_TIME: Duration = Duration::from_secs(10);
 
 /// A profile that asks a token endpoint.
 pub(super) struct Rung {
@@ -21,6 +18,8 @@ pub(super) struct Rung {
     client: Client,
     /// What is asked of the input.
     wanted: TokenRequest,
+    /// How long the input's token must live at least, where its profile says; else as long as the call's.
+    margin: Option<Duration>,
     kind: Kind,
 }
 
@@ -41,7 +40,7 @@ enum Kind {
 impl Rung {
     pub(super) fn new(profiles: &Profiles, profile: &Profile) -> Result<Self, Error> {
         let what = format!("profile \"{}\"", profile.name);
-        let (mut authority, mut client) = party(profile)?;
+        let (mut authority, mut client) = profiles.party(profile)?;
         let needs_input = || {
             let error = Error::new(Class::Config, format!("{what}: `from` is missing"));
             profiles
@@ -54,7 +53,7 @@ impl Rung {
                 let login = profiles.login_of(profile)?;
                 // A refresh takes issuer and client from the rung it stands on.
                 if login.name != profile.name {
-                    (authority, client) = party(login)?;
+                    (authority, client) = profiles.party(login)?;
                 }
                 Kind::Session {
                     store: profiles.sessions.clone(),
@@ -76,16 +75,18 @@ impl Rung {
                 ));
             }
         };
-        if !profiles.wishes.no_cache {
-            authority = authority.kept_on(crate::cache::locate(&profiles.cx.env).map(crate::cache::Disk::at));
-        }
         let wanted = profiles.input_request(profile)?;
+        let margin = match &profile.from {
+            Some(Input::Profile(name)) => profiles.profile(name)?.min_validity,
+            _ => None,
+        };
         Ok(Self {
             profile: profile.clone(),
             what,
             authority,
             client,
             wanted,
+            margin,
             kind,
         })
     }
@@ -133,7 +134,7 @@ impl Rung {
         wanted: TokenRequest,
         request: &TokenRequest,
     ) -> Result<Granted, Error> {
-        let wanted = wanted.min_validity(EXCHANGE_TIME);
+        let wanted = wanted.min_validity(self.margin.unwrap_or(request.min_validity));
         let token = self.input(cx, input, &wanted).await?;
         match self.exchange(cx, &token.value, request).await {
             Err(e) if token.cached && is_about_the_input(&e) => {
@@ -285,6 +286,10 @@ impl Source for Rung {
         }
     }
 
+    fn mints(&self) -> bool {
+        true
+    }
+
     fn fetch<'a>(
         &'a self,
         cx: &'a Context,
@@ -323,8 +328,8 @@ fn start_of(start: &Reference, cx: &Context) -> String {
 
 fn from_name(profile: &Profile) -> String {
     match &profile.from {
-        Some(crate::config::Input::Profile(name)) => format!("profile \"{name}\""),
-        Some(crate::config::Input::Place(spec)) => spec.clone(),
-        Some(crate::config::Input::Ambient) | None => "the ambient chain".to_owned(),
+        Some(Input::Profile(name)) => format!("profile \"{name}\""),
+        Some(Input::Place(spec)) => spec.clone(),
+        Some(Input::Ambient) | None => "the ambient chain".to_owned(),
     }
 }

@@ -126,12 +126,32 @@ impl SessionStore {
     }
 }
 
+impl SessionStore {
+    /// Removes every session that `wanted` holds for, also of issuers and clients that the configuration no longer
+    /// names, and what killed writers left of them. Returns how many there were.
+    pub fn remove(&self, wanted: impl Fn(&SessionKey) -> bool) -> usize {
+        let Some(Ok(folder)) = self.path.as_ref().map(|path| Folder::open(path)) else {
+            return 0;
+        };
+        let fits = |name: &String| {
+            let session = contents(&folder, name).ok();
+            let session = session.and_then(|bytes| Session::from_json(bytes.reveal().as_bytes()));
+            session.is_some_and(|session| wanted(&session.key))
+        };
+        let names = names(&folder).into_iter().filter(fits).collect::<Vec<_>>();
+        names.iter().filter(|name| folder.remove(name)).count()
+    }
+}
+
 impl Held {
-    /// The session as it is stored now.
+    /// The session as it is stored now; what a killed holder had written and not yet put in place counts.
     ///
     /// # Errors
     /// As [`SessionStore::read`].
     pub fn read(&self, cx: &Context) -> Result<Option<Session>, Error> {
+        if let Some(Ok(folder)) = self.store.path.as_ref().map(|path| Folder::open(path)) {
+            finish(&folder, &self.key);
+        }
         self.store.read(cx, &self.key)
     }
 
@@ -156,6 +176,7 @@ impl Held {
     pub fn remove(&self) {
         if let Some(Ok(folder)) = self.store.path.as_ref().map(|path| Folder::open(path)) {
             folder.remove(&file_name(&self.key));
+            folder.remove(&temporary_name(&self.key));
         }
     }
 }
@@ -177,6 +198,40 @@ fn file_name(key: &SessionKey) -> String {
     format!("{}.session", stem(key))
 }
 
+/// What is being written lies there until it is put in place. One name, since only the lease's holder writes.
+fn temporary_name(key: &SessionKey) -> String {
+    format!("{}.new", stem(key))
+}
+
+fn names(folder: &Folder) -> Vec<String> {
+    let Ok(items) = rustix::fs::Dir::read_from(folder.fd()) else {
+        return Vec::new();
+    };
+    let ours = |name: &String| name.ends_with(".session") || name.ends_with(".new");
+    items
+        .filter_map(|item| item.ok()?.file_name().to_str().ok().map(str::to_owned))
+        .filter(ours)
+        .collect()
+}
+
+/// Puts in place what a holder had written whole when he was killed: it is newer than what is there, and perhaps the
+/// only copy of a refresh token that was rotated. What is not whole goes.
+fn finish(folder: &Folder, key: &SessionKey) {
+    let temporary = temporary_name(key);
+    let written = match contents(folder, &temporary) {
+        Ok(bytes) => Session::from_json(bytes.reveal().as_bytes()),
+        Err(Distrust::Missing) => return,
+        Err(_) => None,
+    };
+    let moved = written.is_some_and(|session| {
+        session.key == *key
+            && rustix::fs::renameat(folder.fd(), temporary.as_str(), folder.fd(), file_name(key)).is_ok()
+    });
+    if !moved {
+        folder.remove(&temporary);
+    }
+}
+
 fn lease(folder: &Folder, key: &SessionKey) -> Result<File, Distrust> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let name = format!("{}.lease", stem(key));
@@ -196,10 +251,11 @@ fn contents(folder: &Folder, name: &str) -> Result<Secret, Distrust> {
     Ok(Secret::new(text))
 }
 
-/// Writes a temporary file beside it, syncs, renames, and syncs the folder.
+/// Writes a temporary file beside it, syncs, renames, and syncs the folder. A holder who is killed on the way has lost
+/// nothing once the temporary file is whole ([`finish`]): the time to the disk is no time in which a session is lost.
 fn replace(folder: &Folder, key: &SessionKey, bytes: &Secret) -> Result<(), Distrust> {
-    let (name, temporary) = (file_name(key), format!("{}.new", stem(key)));
-    // The lease is held: a leftover is a killed writer's.
+    let (name, temporary) = (file_name(key), temporary_name(key));
+    // The lease is held, and what a killed writer left whole was put in place when the session was read.
     folder.remove(&temporary);
     let mut file = folder.create(&temporary)?;
     let written = file
