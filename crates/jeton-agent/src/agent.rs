@@ -93,7 +93,8 @@ impl Agent {
         }
     }
 
-    fn hand(&self, profile: &str, token: &Token) {
+    /// Remembers a token that is handed out: it is hidden by whoever watches, and given back at the end.
+    pub fn hand(&self, profile: &str, token: &Token) {
         if let Some(secrets) = &*self.secrets.lock().unwrap_or_else(PoisonError::into_inner) {
             secrets.add(&token.value);
         }

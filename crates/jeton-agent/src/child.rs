@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +37,10 @@ const CANNOT_RUN: u8 = 126;
 const NO_PROGRAM: u8 = 127;
 /// What is added to a signal's number.
 const SIGNALLED: i32 = 128;
+/// What a terminal sends to every program in its foreground, so to the child as well.
+const FROM_KEYBOARD: [Signal; 3] = [Signal::INT, Signal::QUIT, Signal::WINCH];
+/// How long what the child left behind in its output may take: somebody it started may hold the other end for ever.
+const REST_TIME: Duration = Duration::from_millis(500);
 /// How much is read at once from a child whose output is redacted, in bytes.
 const CHUNK: usize = 16 * 1024;
 
@@ -49,6 +54,8 @@ pub struct Child<'a> {
     pub variables: Vec<(String, String)>,
     /// Variables that are passed on although [`KEPT_FROM_CHILD`] names them.
     pub pass: Vec<String>,
+    /// Is told the child's process id.
+    pub started: Option<Box<dyn FnOnce(u32) + Send + 'a>>,
     /// What must not be seen in its output; `None`: its output is its own.
     pub redact: Option<Secrets>,
 }
@@ -83,12 +90,26 @@ impl Child<'_> {
             }
             Err(e) => return Err(Error::new(Class::Other, format!("{}: {e}", program.display()))),
         };
+        if let (Some(started), Some(id)) = (self.started, child.id()) {
+            started(id);
+        }
         let secrets = self.redact.unwrap_or_default();
         let out = pass_on(child.stdout.take(), tokio::io::stdout(), secrets.clone());
         let err = pass_on(child.stderr.take(), tokio::io::stderr(), secrets);
         let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let waiting = async {
-            let (status, (), ()) = tokio::join!(child.wait(), out, err);
+            let mut streams = std::pin::pin!(async { tokio::join!(out, err) });
+            let mut streams_end = false;
+            let status = tokio::select! {
+                status = child.wait() => status,
+                _ = &mut streams => {
+                    streams_end = true;
+                    child.wait().await
+                }
+            };
+            if !streams_end {
+                let _ = tokio::time::timeout(REST_TIME, streams).await;
+            }
             status
         };
         let status = tokio::select! {
@@ -109,7 +130,7 @@ fn code(status: ExitStatus) -> u8 {
 }
 
 /// Passes every signal on that a person or a supervisor may send. The terminal sends Ctrl-C to the child as well: it
-/// is in our process group, so an interrupt that came from the keyboard is not sent twice.
+/// is in our process group, so what came from the keyboard is not sent twice.
 async fn forward_signals(pid: Option<Pid>) -> std::convert::Infallible {
     let forwarded = [
         (SignalKind::terminate(), Signal::TERM),
@@ -126,7 +147,7 @@ async fn forward_signals(pid: Option<Pid>) -> std::convert::Infallible {
             tasks.push(async move {
                 while stream.recv().await.is_some() {
                     if let Some(pid) = pid
-                        && !(sent == Signal::INT && is_foreground())
+                        && !(FROM_KEYBOARD.contains(&sent) && is_foreground())
                     {
                         let _ = rustix::process::kill_process(pid, sent);
                     }
@@ -141,10 +162,13 @@ async fn forward_signals(pid: Option<Pid>) -> std::convert::Infallible {
     }
 }
 
-/// Whether our process group is the one that the terminal sends its signals to.
+/// Whether our process group is the one that the terminal sends its signals to: the terminal that controls us, wherever
+/// our input comes from.
 fn is_foreground() -> bool {
-    let stdin = std::io::stdin();
-    rustix::termios::tcgetpgrp(&stdin).is_ok_and(|group| group == rustix::process::getpgrp())
+    let terminal = std::fs::File::open("/dev/tty");
+    terminal.is_ok_and(|terminal| {
+        rustix::termios::tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp())
+    })
 }
 
 /// Copies a stream, without the secrets in it.

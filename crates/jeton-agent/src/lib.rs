@@ -5,14 +5,18 @@
 //! | [`agent`] | a socket that only this user can open: tokens of every profile, kept fresh ahead of need |
 //! | [`facade`] | local endpoints that speak platforms' own protocols |
 //! | [`proxy`] | a local address in front of a server: every request goes on with a fresh token |
+//! | [`bridge`] | an MCP server on HTTP to a client that speaks lines |
 //! | [`child`] | another program, with the means to get tokens late |
 //! | [`redaction`] | a stream without the secrets in it |
 //! | [`token_file`] | a file that always holds a fresh token |
+//! | [`place`] | a private folder for the time of one run |
 //! | [`service`], [`socket`], [`peer`], [`secret_file`] | what listens, where, for whom, and under which secret |
 pub mod agent;
+pub mod bridge;
 pub mod child;
 pub mod facade;
 pub mod peer;
+pub mod place;
 pub mod proxy;
 pub mod redaction;
 pub mod secret_file;

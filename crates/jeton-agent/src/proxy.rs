@@ -19,6 +19,7 @@ pub mod answer;
 pub mod fields;
 pub mod forward;
 pub mod guard;
+mod passage;
 pub mod upstream;
 
 /// How long the proxy waits for the head of the server's answer when nobody says otherwise.

@@ -17,10 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How long requests that are under way may take when the service stops.
-pub const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long requests that are under way may take when the service stops: all is over within 5 s.
+pub const STOP_TIME: Duration = Duration::from_millis(4500);
 /// How long a client may take to send a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes.
+const HEAD_SIZE: usize = 64 * 1024;
 /// How many connections there may be at once; more wait to be accepted.
 const CONNECTIONS: usize = 4096;
 /// The wait after a failed accept (out of descriptors): it would fail again at once.
@@ -87,8 +89,13 @@ pub async fn serve(listener: Listener, service: Arc<impl Service>, stop: impl Fu
     server
         .http1()
         .timer(TokioTimer::new())
+        .max_buf_size(HEAD_SIZE)
         .header_read_timeout(HEAD_TIME);
-    server.http2().timer(TokioTimer::new());
+    let head_size = u32::try_from(HEAD_SIZE).unwrap_or(u32::MAX);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(head_size);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::pin!(stop);

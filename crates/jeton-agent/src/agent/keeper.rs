@@ -1,6 +1,6 @@
 //! Keeping a token fresh ahead of need: one task a token, asleep until there is something to do.
 use crate::token_file::TokenFile;
-use jeton::Error;
+use jeton::{Clock, Error, Token};
 use jeton::jeton::Slot;
 use std::time::Duration;
 
@@ -35,6 +35,12 @@ pub(super) async fn keep(slot: Slot, gone: impl FnOnce() + Send) {
     gone();
 }
 
+/// This pause; the next one is twice as long.
+fn doubled(pause: &mut Duration) -> Duration {
+    let next = (*pause * 2).min(LONGEST_PAUSE);
+    std::mem::replace(pause, next)
+}
+
 /// Up to a tenth shorter, so that a hundred profiles do not all wake at once.
 fn jittered(span: Duration) -> Duration {
     let mut byte = [0u8; 1];
@@ -44,27 +50,42 @@ fn jittered(span: Duration) -> Duration {
 }
 
 /// Keeps a file fresh until the future is dropped. `report` is told what went wrong, each time; the file keeps the
-/// last token that there was.
-pub async fn keep_file(slot: Slot, file: TokenFile, report: impl Fn(&Error)) {
+/// last token that there was. `hand` is told of each token before it stands in the file.
+pub async fn keep_file(
+    slot: Slot,
+    file: TokenFile,
+    clock: Clock,
+    hand: impl Fn(&Token),
+    report: impl Fn(&Error),
+) {
     let mut pause = FIRST_PAUSE;
     let mut written = None;
     loop {
         let outcome = match slot.token().await {
-            Ok(token) if written.as_ref() == Some(&token.value) => Ok(()),
-            Ok(token) => file.write(&token.value).map(|()| written = Some(token.value)),
+            Ok(token) if written.as_ref() == Some(&token.value) => Ok((token, false)),
+            Ok(token) => {
+                hand(&token);
+                let done = file.write(&token.value);
+                written = Some(token.value.clone());
+                done.map(|()| (token, true))
+            }
             Err(e) => Err(e),
         };
         let wait = match outcome {
-            Ok(()) => {
-                pause = FIRST_PAUSE;
-                slot.refresh_in()
-                    .map_or(LONGEST_PAUSE, |due| due.max(SHORTEST_SLEEP))
+            Ok((token, is_new)) => {
+                // Tokens that are born shorter than what is asked of them are not kept: half of their life is waited.
+                let half = token.life.map(|life| life.left(clock.now()) / 2);
+                let wait = slot.refresh_in().or(half).unwrap_or(LONGEST_PAUSE).max(SHORTEST_SLEEP);
+                if is_new || slot.refresh_in().is_some() {
+                    pause = FIRST_PAUSE;
+                    wait
+                } else {
+                    doubled(&mut pause)
+                }
             }
             Err(e) => {
                 report(&e);
-                let wait = pause;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-                wait
+                doubled(&mut pause)
             }
         };
         tokio::time::sleep(wait).await;

@@ -15,7 +15,13 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// Fields of a request that the proxy replaces or keeps to itself.
-const OURS: [HeaderName; 4] = [header::AUTHORIZATION, SECRET_FIELD, header::HOST, header::EXPECT];
+const OURS: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    SECRET_FIELD,
+    header::HOST,
+    header::EXPECT,
+    header::TRAILER,
+];
 
 /// What the server says about cross-origin access; the proxy's own rules stand in its place.
 const CORS: [HeaderName; 6] = [
@@ -89,12 +95,15 @@ fn is_variant(name: &str) -> bool {
     }
 }
 
-/// Whether a request's framing can be understood in two ways (RFC 9112 section 6.1).
+/// Whether a request's framing can be understood in two ways (RFC 9112 section 6.1), or is a coding that would have to
+/// be undone here.
 #[must_use]
 pub fn is_ambiguous(headers: &HeaderMap) -> bool {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
-    lengths > 1 || codings > 1 || (lengths == 1 && codings == 1)
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    let is_other = headers.get(header::TRANSFER_ENCODING).is_some_and(|c| !is_plain(c));
+    lengths > 1 || codings > 1 || (lengths == 1 && codings == 1) || is_other
 }
 
 #[cfg(test)]
@@ -139,6 +148,7 @@ mod tests {
         for (fields, wanted) in [
             (&[("content-length", "1")][..], false),
             (&[("transfer-encoding", "chunked")], false),
+            (&[("transfer-encoding", "gzip, chunked")], true),
             (&[("content-length", "1"), ("content-length", "1")], true),
             (&[("content-length", "1"), ("transfer-encoding", "chunked")], true),
         ] {

@@ -1,17 +1,14 @@
 //! One request: let in, given a token, sent on, and once more when the server says 401.
-use super::answer::{Body, no_token, own, whole};
+use super::answer::{Body, no_token, own};
+use super::passage::Passage;
 use super::guard::{self, Admission};
 use super::{Shared, fields};
-use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use jeton::{Secret, Token};
 use std::sync::Arc;
-
-/// The largest request body that is kept to be sent again after a 401, in bytes.
-const KEPT_BODY: usize = 1024 * 1024;
 
 /// Answers one request.
 pub(crate) async fn handle(
@@ -23,11 +20,11 @@ pub(crate) async fn handle(
         Admission::Answer(answer) => return *answer,
         Admission::Enter(origin) => origin,
     };
-    if fields::is_ambiguous(request.headers()) {
+    if fields::is_ambiguous(request.headers()) || !request.uri().path().starts_with('/') {
         let mut answer = own(
             StatusCode::BAD_REQUEST,
             "framing",
-            "the request's length can be read in two ways",
+            "the request's target or length can be read in two ways",
             None,
         );
         answer
@@ -42,17 +39,10 @@ pub(crate) async fn handle(
     answer
 }
 
-/// A request that may be sent twice: its head, and its body if it is kept.
+/// A request that may be sent twice: its head, and its body as far as it is known.
 struct Outgoing {
     head: http::request::Parts,
-    body: Sending,
-}
-
-enum Sending {
-    /// The whole body, at hand.
-    Kept(Bytes),
-    /// A body that streams through and cannot be sent again.
-    Stream(Option<Incoming>),
+    body: Passage,
 }
 
 async fn carry(shared: &Shared, mut request: Request<Incoming>) -> Result<Response<Body>, Response<Body>> {
@@ -65,68 +55,38 @@ async fn carry(shared: &Shared, mut request: Request<Incoming>) -> Result<Respon
             .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         head.headers.insert(header::UPGRADE, protocol.clone());
     }
-    let body = keep(body).await?;
-    let mut outgoing = Outgoing { head, body };
+    let outgoing = Outgoing {
+        head,
+        body: Passage::new(body),
+    };
     let token = shared
         .tokens
         .token(&shared.request)
         .await
         .map_err(|e| no_token(&e))?;
-    let mut answer = outgoing.send(shared, &token, upgrade.is_some()).await?;
-    if answer.status() == StatusCode::UNAUTHORIZED && outgoing.can_repeat() {
+    let first = outgoing.body.first();
+    let mut answer = outgoing.send(shared, &token, first, upgrade.is_some()).await?;
+    if answer.status() == StatusCode::UNAUTHORIZED {
         shared.tokens.invalidate(&token);
         // No other token, no other answer: the server's own 401 is the truth then.
-        if let Ok(fresh) = shared.tokens.token(&shared.request).await
+        if let Some(again) = outgoing.body.again().await
+            && let Ok(fresh) = shared.tokens.token(&shared.request).await
             && fresh.value != token.value
         {
-            answer = outgoing.send(shared, &fresh, upgrade.is_some()).await?;
+            answer = outgoing.send(shared, &fresh, again, upgrade.is_some()).await?;
         }
     }
     Ok(give_back(answer, client))
 }
 
-/// Keeps a body that is known to be small; lets any other stream through.
-async fn keep(body: Incoming) -> Result<Sending, Response<Body>> {
-    let small = body.size_hint().exact().is_some_and(|n| n <= KEPT_BODY as u64);
-    if !small {
-        return Ok(Sending::Stream(Some(body)));
-    }
-    let mut kept = BytesMut::new();
-    let mut body = body;
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| {
-            own(
-                StatusCode::BAD_REQUEST,
-                "body",
-                "the request's body broke off",
-                None,
-            )
-        })?;
-        if let Some(bytes) = frame.data_ref() {
-            kept.extend_from_slice(bytes);
-        }
-    }
-    Ok(Sending::Kept(kept.freeze()))
-}
-
 impl Outgoing {
-    fn can_repeat(&self) -> bool {
-        matches!(self.body, Sending::Kept(_))
-    }
-
     async fn send(
-        &mut self,
+        &self,
         shared: &Shared,
         token: &Token,
+        body: Body,
         upgrade: bool,
     ) -> Result<Response<Incoming>, Response<Body>> {
-        let body = match &mut self.body {
-            Sending::Kept(bytes) => whole(bytes.clone()),
-            Sending::Stream(body) => match body.take() {
-                Some(body) => body.boxed(),
-                None => whole(""),
-            },
-        };
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = shared.upstream.target(&self.head.uri);
@@ -134,15 +94,16 @@ impl Outgoing {
         request
             .headers_mut()
             .insert(header::AUTHORIZATION, authorization(token)?);
-        shared.upstream.send(request, upgrade).await
+        shared.upstream.send(request, &self.body, upgrade).await
     }
 }
 
+/// The field that carries a token.
 #[allow(
     clippy::result_large_err,
     reason = "the error is the answer itself, made at most once a request"
 )]
-fn authorization(token: &Token) -> Result<HeaderValue, Response<Body>> {
+pub(crate) fn authorization(token: &Token) -> Result<HeaderValue, Response<Body>> {
     let text = Secret::new(format!("{} {}", token.token_type, token.value.reveal()));
     let mut value = HeaderValue::try_from(text.reveal()).map_err(|_| {
         own(
@@ -160,6 +121,8 @@ fn authorization(token: &Token) -> Result<HeaderValue, Response<Body>> {
 fn give_back(mut answer: Response<Incoming>, client: Option<hyper::upgrade::OnUpgrade>) -> Response<Body> {
     let protocol = fields::upgrade(answer.headers());
     fields::for_answer(answer.headers_mut());
+    // The server's version is about its own connection: an HTTP/1.0 server does not end ours.
+    *answer.version_mut() = Version::HTTP_11;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         let (Some(client), Some(protocol)) = (client, protocol) else {
             return own(

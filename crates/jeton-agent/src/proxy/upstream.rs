@@ -1,6 +1,7 @@
 //! The one server that a proxy's tokens go to: scheme, host and port as configured, TLS verified, no redirect followed.
 use super::Settings;
 use super::answer::{Body, own};
+use super::passage::Passage;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
@@ -12,6 +13,7 @@ use jeton::http::checked_url;
 use jeton::{Context, Error};
 use jeton_core::Class;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a connection to the server may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -82,34 +84,79 @@ impl Upstream {
         Uri::from_parts(parts).unwrap_or_default()
     }
 
-    /// Sends a request and waits for the head of its answer.
+    /// The server's own address: what was configured, and nothing after it.
+    pub(crate) fn url(&self) -> Uri {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        let path = if self.path.is_empty() { "/" } else { &self.path };
+        parts.path_and_query = PathAndQuery::try_from(path).ok();
+        Uri::from_parts(parts).unwrap_or_default()
+    }
+
+    /// What the server is called in messages.
+    pub(crate) fn name(&self) -> &str {
+        self.authority.as_str()
+    }
+
+    /// Sends a request and waits for the head of its answer, as long as its body still moves or the time allows.
     pub(crate) async fn send(
         &self,
-        mut request: Request<Body>,
+        request: Request<Body>,
+        body: &Passage,
         upgrade: bool,
     ) -> Result<Response<Incoming>, Response<Body>> {
-        request.headers_mut().insert(header::HOST, self.host.clone());
         let client = if upgrade { &self.upgrading } else { &self.client };
-        match tokio::time::timeout(self.timeout, client.request(request)).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(e)) => Err(self.down(&e)),
-            Err(_) => {
-                let error = format!(
-                    "{}: no answer within {} s",
-                    self.authority,
-                    self.timeout.as_secs()
-                );
-                Err(own(
-                    StatusCode::GATEWAY_TIMEOUT,
-                    "upstream-timeout",
-                    &error,
-                    Some("see --upstream-timeout"),
-                ))
+        let sent = self.send_by(client, request, || body.moved()).await;
+        if sent.is_err() && body.is_broken() {
+            let why = "the request's body broke off or was badly framed";
+            return Err(own(StatusCode::BAD_REQUEST, "body", why, None));
+        }
+        sent.map_err(|why| own(why.status, why.code, &why.text, why.hint))
+    }
+
+    /// Sends a request that does not come from a client of the proxy.
+    pub(crate) async fn ask(
+        &self,
+        request: Request<Body>,
+        moved: impl Fn() -> Instant,
+    ) -> Result<Response<Incoming>, Silence> {
+        self.send_by(&self.client, request, moved).await
+    }
+
+    async fn send_by(
+        &self,
+        client: &Client<Connector, Body>,
+        mut request: Request<Body>,
+        moved: impl Fn() -> Instant,
+    ) -> Result<Response<Incoming>, Silence> {
+        request.headers_mut().insert(header::HOST, self.host.clone());
+        let started = Instant::now();
+        let mut answer = std::pin::pin!(client.request(request));
+        loop {
+            let ends = moved().max(started) + self.timeout;
+            tokio::select! {
+                answer = &mut answer => return answer.map_err(|e| self.down(&e)),
+                () = tokio::time::sleep_until(ends) => {
+                    if moved().max(started) + self.timeout <= Instant::now() {
+                        return Err(self.slow());
+                    }
+                }
             }
         }
     }
 
-    fn down(&self, e: &hyper_util::client::legacy::Error) -> Response<Body> {
+    fn slow(&self) -> Silence {
+        let seconds = self.timeout.as_secs_f64();
+        Silence {
+            status: StatusCode::GATEWAY_TIMEOUT,
+            code: "upstream-timeout",
+            text: format!("{}: no answer within {seconds} s", self.authority),
+            hint: Some("see --upstream-timeout"),
+        }
+    }
+
+    fn down(&self, e: &hyper_util::client::legacy::Error) -> Silence {
         let what = if e.is_connect() {
             "cannot be reached"
         } else {
@@ -118,9 +165,25 @@ impl Upstream {
         let cause = std::error::Error::source(e)
             .map(|c| format!(": {c}"))
             .unwrap_or_default();
-        let error = format!("{} {what}{cause}", self.authority);
-        own(StatusCode::BAD_GATEWAY, "upstream", &error, None)
+        Silence {
+            status: StatusCode::BAD_GATEWAY,
+            code: "upstream",
+            text: format!("{} {what}{cause}", self.authority),
+            hint: None,
+        }
     }
+}
+
+/// Why there is no answer of the server.
+pub(crate) struct Silence {
+    /// What the proxy answers then.
+    pub(crate) status: StatusCode,
+    /// The code in that answer.
+    pub(crate) code: &'static str,
+    /// What happened.
+    pub(crate) text: String,
+    /// The mend.
+    pub(crate) hint: Option<&'static str>,
 }
 
 fn trusting_nobody() -> Result<rustls::ClientConfig, Error> {

@@ -13,10 +13,11 @@ use jeton_agent::facade::{Facade, Facades};
 use jeton_agent::redaction::Secrets;
 use jeton_agent::service::{self, Listener};
 use jeton_agent::token_file::{TokenFile, USUAL_MODE};
+use jeton_agent::place::Place;
 use jeton_agent::{secret_file, socket};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 pub(super) const COMMAND: Command = Command {
@@ -85,7 +86,17 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     };
     let facades = facades(&arguments.facade)?;
     let plan = plan::settle(session, &asked, &arguments.pace, &arguments.keep)?;
-    session.serve(serve(session, arguments, &plan, facades))
+    session.serve(async {
+        let place = Place::new(&session.env)?;
+        let signal = crate::session::signal()?;
+        // Until CMD runs, a signal is meant for us; from then on it is passed on.
+        let prepared = tokio::select! {
+            biased;
+            failure = signal => Err(failure),
+            prepared = prepare(session, arguments, &plan, &place, &facades) => prepared,
+        };
+        serve(session, arguments, &place, prepared?).await
+    })
 }
 
 fn facades(names: &[String]) -> Result<Vec<Facade>, Failure> {
@@ -102,13 +113,21 @@ fn facades(names: &[String]) -> Result<Vec<Facade>, Failure> {
         .collect()
 }
 
-async fn serve(
+/// What CMD is given.
+struct Prepared {
+    agent: Arc<Agent>,
+    secrets: Secrets,
+    variables: Vec<(String, String)>,
+    _bound: socket::Bound,
+}
+
+async fn prepare(
     session: &Session,
     arguments: &Arguments,
     plan: &Plan,
-    facades: Vec<Facade>,
-) -> Result<Exit, Failure> {
-    let place = Place::new(session)?;
+    place: &Place,
+    facades: &[Facade],
+) -> Result<Prepared, Failure> {
     let profile = arguments.profile.clone().unwrap_or_else(|| AMBIENT.to_owned());
     let secrets = Secrets::default();
     let config = Arc::new(session.config()?.clone());
@@ -118,30 +137,25 @@ async fn serve(
     };
     let profiles = Profiles::new(config, plan.jeton.context().clone(), wishes);
     let agent = Agent::new(profiles, Some(profile.clone()), plan.request.audience.clone());
-    agent.provide(profile, plan.jeton.clone());
+    agent.provide(profile.clone(), plan.jeton.clone());
     agent.watch(secrets.clone());
 
-    let (listener, _bound) = socket::bind(&place.path.join("agent.sock")).await?;
-    let mut variables = vec![(
-        "JETON_AGENT".to_owned(),
-        place.path.join("agent.sock").display().to_string(),
-    )];
+    let (listener, bound) = socket::bind(&place.path().join("agent.sock")).await?;
+    let mut variables = vec![("JETON_AGENT".to_owned(), bound.path().display().to_string())];
     tokio::spawn(service::serve(
         Listener::Unix(listener),
         Arc::clone(&agent),
         std::future::pending(),
     ));
     if !facades.is_empty() {
-        variables.extend(open_facades(&agent, &secrets, facades.clone()).await?);
+        variables.extend(open_facades(&agent, &secrets, facades.to_vec()).await?);
     }
     for name in &arguments.file {
-        variables.push((
-            name.clone(),
-            keep(session, plan, &place, name, &plan.request).await?,
-        ));
+        let kept = keep(session, plan, &agent, &profile, place.path(), name).await?;
+        variables.push((name.clone(), kept));
     }
     if facades.contains(&Facade::Kubernetes) {
-        let file = keep(session, plan, &place, "kubernetes-token", &plan.request).await?;
+        let file = keep(session, plan, &agent, &profile, place.path(), "kubernetes-token").await?;
         variables.push(("JETON_KUBERNETES_TOKEN_FILE".to_owned(), file));
     }
     for name in &arguments.env {
@@ -154,16 +168,31 @@ async fn serve(
         );
         variables.push((name.clone(), token.await?.value.reveal().to_owned()));
     }
+    Ok(Prepared {
+        agent,
+        secrets,
+        variables,
+        _bound: bound,
+    })
+}
+
+async fn serve(
+    session: &Session,
+    arguments: &Arguments,
+    place: &Place,
+    prepared: Prepared,
+) -> Result<Exit, Failure> {
     let child = Child {
         command: &arguments.command,
         env: &session.env,
-        variables,
+        variables: prepared.variables,
         pass: arguments.pass.clone(),
-        redact: arguments.redact.then_some(secrets),
+        started: Some(Box::new(|id| place.watch(id))),
+        redact: arguments.redact.then_some(prepared.secrets),
     };
     let code = child.run().await?;
     if arguments.revoke {
-        agent.revoke_all().await;
+        prepared.agent.revoke_all().await;
     }
     if matches!(code, 126 | 127) {
         let program = arguments
@@ -177,31 +206,6 @@ async fn serve(
         ));
     }
     Ok(Exit::Child(code))
-}
-
-/// A folder for the time of one run, that only this user may look into.
-struct Place {
-    path: PathBuf,
-}
-
-impl Place {
-    fn new(session: &Session) -> Result<Self, Failure> {
-        let base = ["XDG_RUNTIME_DIR", "TMPDIR"]
-            .iter()
-            .find_map(|name| session.env.get(name))
-            .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
-        let made = tempfile::Builder::new().prefix("jeton-").tempdir_in(&base);
-        let made = made.or_else(|_| tempfile::Builder::new().prefix("jeton-").tempdir_in("/tmp"));
-        let folder = made.map_err(|e| Failure::new(Exit::Other, format!("{}: {e}", base.display())))?;
-        Ok(Self { path: folder.keep() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Nothing of a token is left behind.
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
 }
 
 async fn open_facades(
@@ -228,21 +232,28 @@ async fn open_facades(
 async fn keep(
     session: &Session,
     plan: &Plan,
-    place: &Place,
+    agent: &Arc<Agent>,
+    profile: &str,
+    folder: &Path,
     name: &str,
-    request: &TokenRequest,
 ) -> Result<String, Failure> {
     if name.is_empty() || Path::new(name).file_name() != Some(name.as_ref()) {
         return Err(Failure::usage(format!("--file {name}: no name of a variable")));
     }
     let file = TokenFile {
-        path: place.path.join(name),
+        path: folder.join(name),
         mode: USUAL_MODE,
     };
-    let slot = plan.jeton.slot(request);
-    file.write(&slot.token().await?.value)?;
+    let slot = plan.jeton.slot(&plan.request);
+    let token = slot.token().await?;
+    agent.hand(profile, &token);
+    file.write(&token.value)?;
     let path = file.path.display().to_string();
     let output = Arc::clone(&session.output);
-    tokio::spawn(async move { keep_file(slot, file, |e| output.warning(&e.to_string())).await });
+    let (agent, profile, clock) = (Arc::clone(agent), profile.to_owned(), session.clock.clone());
+    tokio::spawn(async move {
+        let hand = |token: &jeton::Token| agent.hand(&profile, token);
+        keep_file(slot, file, clock, hand, |e| output.warning(&e.to_string())).await;
+    });
     Ok(path)
 }

@@ -4,10 +4,13 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::plan::{self, Asked, Keep, Pace};
 use crate::session::Session;
+use jeton::Jeton;
+use jeton_agent::bridge::Bridge;
 use jeton_agent::proxy::{Proxy, Settings, UPSTREAM_TIMEOUT};
 use jeton_agent::secret_file;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -24,6 +27,7 @@ Examples:
   jeton proxy --upstream https://api.example.com cloud --listen 127.0.0.1:8080
   jeton proxy stack                                   a `[proxy.stack]` of config.toml
   jeton proxy --upstream https://api.example.com --allow-origin http://localhost:3000
+  jeton proxy --stdio --upstream https://api.example.com/api/mcp       an MCP server for a client that starts it
 
 Only programs of the same user are served; with --secret-file, only requests that carry the secret:
   curl --proxy-header 'Proxy-Authorization: Bearer SECRET' or -H 'X-Jeton-Secret: SECRET'";
@@ -52,6 +56,9 @@ pub(super) struct Arguments {
     /// Serve every user of this machine
     #[arg(long)]
     allow_any_local_user: bool,
+    /// Carry JSON-RPC between standard input and output and an MCP server at the upstream
+    #[arg(long, conflicts_with_all = ["listen", "allow_origin", "allow_host", "secret_file", "allow_any_local_user"])]
+    stdio: bool,
     /// How long to wait for the head of the server's answer [default: 60s]
     #[arg(long, value_name = "D")]
     upstream_timeout: Option<String>,
@@ -69,6 +76,9 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         ..settings
     };
     let jeton = plan.jeton.clone();
+    if arguments.stdio {
+        return session.serve(bridge(session, &settings, jeton));
+    }
     session.serve(async {
         let proxy = Proxy::bind(settings, jeton).await.map_err(Failure::from)?;
         session.output.line(&proxy.url())?;
@@ -80,6 +90,17 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
             .await;
         Ok(Exit::Done)
     })
+}
+
+/// Lines in, lines out, until either side ends.
+async fn bridge(session: &Session, settings: &Settings, jeton: Jeton) -> Result<Exit, Failure> {
+    let output = Arc::clone(&session.output);
+    let bridge = Bridge::new(settings, jeton, tokio::io::stdout(), move |why| output.warning(why))?;
+    let signal = crate::session::signal()?;
+    tokio::select! {
+        failure = signal => Err(failure),
+        done = bridge.run(tokio::io::BufReader::new(tokio::io::stdin())) => Ok(done.map(|()| Exit::Done)?),
+    }
 }
 
 /// Arguments over the `[proxy.NAME]` that the first one may name.
