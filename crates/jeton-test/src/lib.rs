@@ -17,9 +17,11 @@
 )]
 mod issuer;
 mod process;
+mod upstream;
 
 pub use issuer::IssuerProcess;
 pub use process::{Command, Running};
+pub use upstream::{Received, Upstream};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

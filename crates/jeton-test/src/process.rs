@@ -1,9 +1,9 @@
 //! One process: its environment is exactly what the test says.
 use crate::Run;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,22 @@ impl Command {
 
     /// Starts it.
     #[must_use]
-    pub fn start(mut self) -> Running {
+    pub fn start(self) -> Running {
+        self.launch(|_| ()).0
+    }
+
+    /// Starts a server, and gives the line that it prints when it is ready.
+    #[must_use]
+    pub fn serve(self) -> (Running, String) {
+        let (running, line) = self.launch(|stdout| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).expect("its first line");
+            line
+        });
+        (running, line.trim().to_owned())
+    }
+
+    fn launch<T>(mut self, first: impl FnOnce(&mut BufReader<ChildStdout>) -> T) -> (Running, T) {
         let started = Instant::now();
         self.inner
             .stdin(Stdio::piped())
@@ -81,15 +96,17 @@ impl Command {
         let input = std::mem::take(&mut self.input);
         // Whoever does not read its input closes the pipe; that is no error of the test.
         let feed = std::thread::spawn(move || drop(stdin.write_all(&input)));
-        let stdout = collect(child.stdout.take().expect("piped"));
         let stderr = collect(child.stderr.take().expect("piped"));
-        Running {
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let first = first(&mut stdout);
+        let running = Running {
             child,
             started,
-            stdout,
+            stdout: collect(stdout),
             stderr,
             _feed: feed,
-        }
+        };
+        (running, first)
     }
 }
 

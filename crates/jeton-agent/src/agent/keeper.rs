@@ -65,9 +65,10 @@ pub async fn keep_file(
             Ok(token) if written.as_ref() == Some(&token.value) => Ok((token, false)),
             Ok(token) => {
                 hand(&token);
-                let done = file.write(&token.value);
-                written = Some(token.value.clone());
-                done.map(|()| (token, true))
+                file.write(&token.value).map(|()| {
+                    written = Some(token.value.clone());
+                    (token, true)
+                })
             }
             Err(e) => Err(e),
         };
