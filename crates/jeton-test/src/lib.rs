@@ -17,10 +17,12 @@
 )]
 mod issuer;
 mod process;
+mod publishing;
 mod upstream;
 
 pub use issuer::IssuerProcess;
 pub use process::{Command, Running};
+pub use publishing::Publishing;
 pub use upstream::{Received, Upstream};
 
 use std::path::{Path, PathBuf};
