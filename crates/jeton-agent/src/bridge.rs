@@ -75,7 +75,8 @@ impl<W: AsyncWrite + Unpin + Send + 'static> Bridge<W> {
                 Ok(Some(message)) => message,
                 Ok(None) => continue,
                 Err(why) => {
-                    self.write(&message::error(&serde_json::Value::Null, why.0, why.1)).await;
+                    self.write(&message::error(&serde_json::Value::Null, why.0, why.1))
+                        .await;
                     continue;
                 }
             };
@@ -274,13 +275,22 @@ async fn next_line(input: &mut (impl AsyncBufRead + Unpin)) -> Result<Option<Vec
     let failed = |e: std::io::Error| Error::new(Class::Other, format!("standard input: {e}"));
     let mut line = Vec::new();
     let most = LARGEST as u64 + 1;
-    let read = (&mut *input).take(most).read_until(b'\n', &mut line).await.map_err(failed)?;
+    let read = (&mut *input)
+        .take(most)
+        .read_until(b'\n', &mut line)
+        .await
+        .map_err(failed)?;
     if read == 0 {
         return Ok(None);
     }
     if line.len() > LARGEST && line.last() != Some(&b'\n') {
         let mut rest = Vec::new();
-        while (&mut *input).take(most).read_until(b'\n', &mut rest).await.map_err(failed)? > 0
+        while (&mut *input)
+            .take(most)
+            .read_until(b'\n', &mut rest)
+            .await
+            .map_err(failed)?
+            > 0
             && rest.last() != Some(&b'\n')
         {
             rest.clear();

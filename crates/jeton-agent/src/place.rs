@@ -56,7 +56,12 @@ impl Place {
                     let watcher = Mutex::new(watcher(&path).ok());
                     return Ok(Self { path, watcher });
                 }
-                Err(e) => last = Some(Error::new(Class::Other, format!("{base}: no private folder: {e}"))),
+                Err(e) => {
+                    last = Some(Error::new(
+                        Class::Other,
+                        format!("{base}: no private folder: {e}"),
+                    ))
+                }
             }
         }
         Err(last.unwrap_or_else(|| Error::new(Class::Other, "no private folder")))

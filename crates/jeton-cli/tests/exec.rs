@@ -19,9 +19,13 @@ fn sandbox() -> (Sandbox, IssuerProcess) {
 fn exec(sandbox: &Sandbox, issuer: &IssuerProcess, flags: &[&str], script: &str) -> Command {
     let source = format!("issuer:{}", issuer.url());
     let command = sandbox.command(["exec", "--source", &source, "-a", "api"]);
-    let command = command.env("PATH", "/usr/bin:/bin").env("JETON", env!("CARGO_BIN_EXE_jeton"));
+    let command = command
+        .env("PATH", "/usr/bin:/bin")
+        .env("JETON", env!("CARGO_BIN_EXE_jeton"));
     let command = flags.iter().fold(command, |c, flag| c.arg(flag));
-    ["--", "sh", "-c", script].iter().fold(command, |c, word| c.arg(word))
+    ["--", "sh", "-c", script]
+        .iter()
+        .fold(command, |c, word| c.arg(word))
 }
 
 /// What is left of runs.
@@ -33,22 +37,36 @@ fn left(sandbox: &Sandbox) -> Vec<std::path::PathBuf> {
 #[test]
 fn d23_exit_codes_are_a_shells() {
     let (sandbox, issuer) = sandbox();
-    let facts = [("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)];
+    let facts = [
+        ("exit 0", 0),
+        ("exit 7", 7),
+        ("kill -TERM $$", 143),
+        ("kill -KILL $$", 137),
+    ];
     for (script, code) in facts {
         let _ = exec(&sandbox, &issuer, &[], script).run().ended(code);
     }
-    let _ = sandbox.run(["exec", "--source", "env:X", "--", "/nonexistent"]).ended(127);
-    let _ = sandbox.run(["exec", "--source", "env:X", "--", "/etc/passwd"]).ended(126);
+    let _ = sandbox
+        .run(["exec", "--source", "env:X", "--", "/nonexistent"])
+        .ended(127);
+    let _ = sandbox
+        .run(["exec", "--source", "env:X", "--", "/etc/passwd"])
+        .ended(126);
     assert_eq!(left(&sandbox), Vec::<std::path::PathBuf>::new());
 }
 
 #[test]
 fn d23_the_child_finds_an_agent_that_only_its_user_can_open() {
     let (sandbox, issuer) = sandbox();
-    let script = "umask 000; stat -c %a $(dirname $JETON_AGENT) $JETON_AGENT; \"$JETON\" token -a other -o json";
+    let script =
+        "umask 000; stat -c %a $(dirname $JETON_AGENT) $JETON_AGENT; \"$JETON\" token -a other -o json";
     let run = exec(&sandbox, &issuer, &[], script).run().ended(0);
     let mut lines = run.stdout.lines();
-    assert_eq!((lines.next(), lines.next()), (Some("700"), Some("600")), "{run:#?}");
+    assert_eq!(
+        (lines.next(), lines.next()),
+        (Some("700"), Some("600")),
+        "{run:#?}"
+    );
     let token: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
     assert_eq!(token["audience"], serde_json::json!(["other"]));
 }
@@ -63,13 +81,17 @@ fn d23_what_proves_the_platforms_identity_is_kept_from_the_child() {
     assert!(!run(&[]).contains("canary"));
     assert!(run(&["--pass", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"]).contains("=canary\n"));
     let faced = run(&["--facade", "github"]);
-    assert!(!faced.contains("canary") && faced.contains("ACTIONS_ID_TOKEN_REQUEST_TOKEN="), "{faced}");
+    assert!(
+        !faced.contains("canary") && faced.contains("ACTIONS_ID_TOKEN_REQUEST_TOKEN="),
+        "{faced}"
+    );
 }
 
 #[test]
 fn d23_signals_pass_and_nothing_is_left_behind() {
     let (sandbox, issuer) = sandbox();
-    let script = |name: &str| format!("trap 'echo got {name}; exit 9' {name}; echo up; while :; do sleep 0.05; done");
+    let script =
+        |name: &str| format!("trap 'echo got {name}; exit 9' {name}; echo up; while :; do sleep 0.05; done");
     for name in ["TERM", "INT", "HUP", "USR1"] {
         let (running, line) = exec(&sandbox, &issuer, &[], &script(name)).serve();
         assert_eq!(line, "up");
@@ -83,7 +105,13 @@ fn d23_signals_pass_and_nothing_is_left_behind() {
 #[test]
 fn d23_when_jeton_is_killed_the_child_and_the_folder_go_too() {
     let (sandbox, issuer) = sandbox();
-    let (running, child) = exec(&sandbox, &issuer, &["--file", "F"], "echo $$; exec >&- 2>&-; exec sleep 60").serve();
+    let (running, child) = exec(
+        &sandbox,
+        &issuer,
+        &["--file", "F"],
+        "echo $$; exec >&- 2>&-; exec sleep 60",
+    )
+    .serve();
     assert_eq!(left(&sandbox).len(), 1);
     running.signal("KILL");
     drop(running.wait());
@@ -93,7 +121,11 @@ fn d23_when_jeton_is_killed_the_child_and_the_folder_go_too() {
         !stat.is_empty() && !stat.contains(") Z ")
     };
     while !left(&sandbox).is_empty() || is_alive() {
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?} {child}", left(&sandbox));
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{:?} {child}",
+            left(&sandbox)
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -103,8 +135,17 @@ fn d22_secrets_are_replaced_in_the_output_in_every_spelling() {
     let (sandbox, issuer) = sandbox();
     let script = "echo $T; cat $F >&2; printf %s \"$T\" | base64 -w0; echo; printf %.20s \"$T\"; sleep 0.2; \
                   printf %s \"$T\" | cut -c21-; sleep 50 & exit 3";
-    let run = exec(&sandbox, &issuer, &["--redact", "--env", "T", "--file", "F"], script).run();
-    assert!(run.elapsed < Duration::from_secs(30), "a grandchild holds the output open");
+    let run = exec(
+        &sandbox,
+        &issuer,
+        &["--redact", "--env", "T", "--file", "F"],
+        script,
+    )
+    .run();
+    assert!(
+        run.elapsed < Duration::from_secs(30),
+        "a grandchild holds the output open"
+    );
     let run = run.ended(3);
     let shown = format!("{}{}", run.stdout, run.stderr);
     assert_eq!(shown.matches("[redacted]").count(), 4, "{run:#?}");
@@ -120,7 +161,12 @@ fn a8_a_file_stays_fresh_while_the_child_runs() {
     let mut tokens = std::collections::BTreeSet::new();
     for line in run.stdout.lines() {
         let (token, now) = line.split_once(' ').unwrap();
-        let read = sandbox.command(["inspect", "-"]).input(token).run().ended(0).json();
+        let read = sandbox
+            .command(["inspect", "-"])
+            .input(token)
+            .run()
+            .ended(0)
+            .json();
         let (exp, now): (i64, i64) = (read["claims"]["exp"].as_i64().unwrap(), now.parse().unwrap());
         assert!(exp >= now, "dead for {} s: {run:#?}", now - exp);
         tokens.insert(token.to_owned());
@@ -132,7 +178,9 @@ fn a8_a_file_stays_fresh_while_the_child_runs() {
 fn a2_a_job_that_never_asks_sends_no_request_and_a_late_one_asks_late() {
     let (sandbox, issuer) = sandbox();
     issuer.forget();
-    let _ = exec(&sandbox, &issuer, &["--facade", "github"], "true").run().ended(0);
+    let _ = exec(&sandbox, &issuer, &["--facade", "github"], "true")
+        .run()
+        .ended(0);
     assert_eq!(issuer.count("token"), 0, "{:?}", issuer.requests());
     let late = "sleep 1; \"$JETON\" token -a api";
     let run = exec(&sandbox, &issuer, &[], late).run().ended(0);

@@ -58,7 +58,9 @@ impl Proxy {
     }
 
     fn get(&self, fields: &str) -> String {
-        self.ask(&format!("GET /a?b=c HTTP/1.1\r\nHost: {{H}}\r\nConnection: close\r\n{fields}\r\n"))
+        self.ask(&format!(
+            "GET /a?b=c HTTP/1.1\r\nHost: {{H}}\r\nConnection: close\r\n{fields}\r\n"
+        ))
     }
 }
 
@@ -68,7 +70,9 @@ fn status(answer: &str) -> u16 {
 }
 
 fn body(answer: &str) -> Value {
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+    let (_, body) = answer
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("{answer}"));
     serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {answer}"))
 }
 
@@ -85,7 +89,10 @@ fn c14_a_request_goes_on_with_our_token_and_only_ours() {
     let seen = &upstream.seen()[0];
     assert_eq!(seen.line(), "GET /base/a?b=c HTTP/1.1");
     assert_eq!(seen.token().split('.').count(), 3);
-    assert_eq!(seen.fields("host"), [upstream.url().strip_prefix("http://").unwrap()]);
+    assert_eq!(
+        seen.fields("host"),
+        [upstream.url().strip_prefix("http://").unwrap()]
+    );
     assert_eq!(seen.fields("cookie"), ["a=b"]);
     for gone in ["x-hop", "x_jeton_secret", "connection"] {
         assert_eq!(seen.fields(gone), Vec::<&str>::new(), "{gone}");
@@ -96,30 +103,85 @@ fn c14_a_request_goes_on_with_our_token_and_only_ours() {
 fn c14_hostile_framing_is_refused_or_written_anew() {
     let upstream = Upstream::saying(OK);
     let proxy = proxy(upstream.url(), &[]);
-    let huge = format!("GET / HTTP/1.1\r\nHost: {{H}}\r\nX: {}\r\n\r\n", "a".repeat(200_000));
+    let huge = format!(
+        "GET / HTTP/1.1\r\nHost: {{H}}\r\nX: {}\r\n\r\n",
+        "a".repeat(200_000)
+    );
     let many = format!("GET / HTTP/1.1\r\nHost: {{H}}\r\n{}\r\n", "X: 1\r\n".repeat(500));
     let post = |fields: &str, body: &str| {
         format!("POST / HTTP/1.1\r\nHost: {{H}}\r\nConnection: close\r\n{fields}\r\n\r\n{body}")
     };
     let facts = [
-        ("two lengths", post("Content-Length: 5\r\nContent-Length: 6", "hello"), 400),
+        (
+            "two lengths",
+            post("Content-Length: 5\r\nContent-Length: 6", "hello"),
+            400,
+        ),
         ("a list of lengths", post("Content-Length: 5, 5", "hello"), 400),
         ("a signed length", post("Content-Length: +5", "hello"), 400),
-        ("a bad chunk", post("Transfer-Encoding: chunked", "zz\r\nhello\r\n0\r\n\r\n"), 400),
-        ("a coding", post("Transfer-Encoding: gzip, chunked", "0\r\n\r\n"), 400),
+        (
+            "a bad chunk",
+            post("Transfer-Encoding: chunked", "zz\r\nhello\r\n0\r\n\r\n"),
+            400,
+        ),
+        (
+            "a coding",
+            post("Transfer-Encoding: gzip, chunked", "0\r\n\r\n"),
+            400,
+        ),
         ("no coding", post("Transfer-Encoding: xchunked", "0\r\n\r\n"), 400),
-        ("a folded field", "GET / HTTP/1.1\r\nHost: {H}\r\nX: a\r\n b\r\n\r\n".to_owned(), 400),
-        ("NUL", "GET / HTTP/1.1\r\nHost: {H}\r\nX: a\0b\r\n\r\n".to_owned(), 400),
-        ("a blank before a colon", "GET / HTTP/1.1\r\nHost: {H}\r\nX : a\r\n\r\n".to_owned(), 400),
-        ("asterisk form", "OPTIONS * HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(), 400),
-        ("absolute form", "GET http://evil.example/ HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(), 403),
-        ("TRACE", "TRACE / HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(), 405),
-        ("CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(), 405),
+        (
+            "a folded field",
+            "GET / HTTP/1.1\r\nHost: {H}\r\nX: a\r\n b\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            "NUL",
+            "GET / HTTP/1.1\r\nHost: {H}\r\nX: a\0b\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            "a blank before a colon",
+            "GET / HTTP/1.1\r\nHost: {H}\r\nX : a\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            "asterisk form",
+            "OPTIONS * HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            "absolute form",
+            "GET http://evil.example/ HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(),
+            403,
+        ),
+        (
+            "TRACE",
+            "TRACE / HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(),
+            405,
+        ),
+        (
+            "CONNECT",
+            "CONNECT a:1 HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\n\r\n".to_owned(),
+            405,
+        ),
         ("a huge field", huge, 431),
         ("many fields", many, 431),
-        ("a foreign Host", "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".to_owned(), 403),
-        ("two Hosts", "GET / HTTP/1.1\r\nHost: {H}\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(), 403),
-        ("no Host", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), 403),
+        (
+            "a foreign Host",
+            "GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".to_owned(),
+            403,
+        ),
+        (
+            "two Hosts",
+            "GET / HTTP/1.1\r\nHost: {H}\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(),
+            403,
+        ),
+        (
+            "no Host",
+            "GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+            403,
+        ),
     ];
     for (name, request, wanted) in facts {
         let answer = proxy.ask(&request);
@@ -130,7 +192,10 @@ fn c14_hostile_framing_is_refused_or_written_anew() {
     let smuggled = "0\r\n\r\nGET /evil HTTP/1.1\r\nHost: {H}\r\n\r\n";
     proxy.ask(&post("Content-Length: 5\r\nTransfer-Encoding: chunked", smuggled));
     let trailers = "5\r\nhello\r\n0\r\nAuthorization: Bearer t\r\nX-T: 1\r\n\r\n";
-    proxy.ask(&post("Trailer: Authorization\r\nTransfer-Encoding: chunked", trailers));
+    proxy.ask(&post(
+        "Trailer: Authorization\r\nTransfer-Encoding: chunked",
+        trailers,
+    ));
     for seen in upstream.seen() {
         assert_eq!(seen.line(), "POST / HTTP/1.1");
         assert_eq!(seen.token().split('.').count(), 3);
@@ -142,7 +207,8 @@ fn c14_hostile_framing_is_refused_or_written_anew() {
 
 #[test]
 fn c14_browsers_come_in_from_allowed_origins_only() {
-    let upstream = Upstream::saying("HTTP/1.1 200 OK\r\naccess-control-allow-origin: *\r\ncontent-length: 0\r\n\r\n");
+    let upstream =
+        Upstream::saying("HTTP/1.1 200 OK\r\naccess-control-allow-origin: *\r\ncontent-length: 0\r\n\r\n");
     let proxy = proxy(upstream.url(), &["--allow-origin", "https://app.example.com"]);
     for fields in [
         "Origin: https://evil.example\r\n",
@@ -151,18 +217,28 @@ fn c14_browsers_come_in_from_allowed_origins_only() {
         "Origin: https://app.example.com.evil.example\r\n",
     ] {
         let answer = proxy.get(fields);
-        assert_eq!((status(&answer), answer.contains("access-control")), (403, false), "{answer}");
+        assert_eq!(
+            (status(&answer), answer.contains("access-control")),
+            (403, false),
+            "{answer}"
+        );
     }
     assert_eq!(upstream.seen().len(), 0);
     let answer = proxy.get("Origin: https://app.example.com\r\n");
-    assert!(answer.contains("access-control-allow-origin: https://app.example.com\r\n"), "{answer}");
+    assert!(
+        answer.contains("access-control-allow-origin: https://app.example.com\r\n"),
+        "{answer}"
+    );
     assert!(!answer.contains(": *"), "{answer}");
     let preflight = proxy.ask(
         "OPTIONS /a HTTP/1.1\r\nHost: {H}\r\nConnection: close\r\nOrigin: https://app.example.com\r\n\
          Access-Control-Request-Method: PUT\r\n\r\n",
     );
     assert_eq!(status(&preflight), 204, "{preflight}");
-    assert!(preflight.contains("access-control-allow-methods: PUT\r\n"), "{preflight}");
+    assert!(
+        preflight.contains("access-control-allow-methods: PUT\r\n"),
+        "{preflight}"
+    );
     assert_eq!(upstream.seen().len(), 1, "a preflight ends here");
 }
 
@@ -170,10 +246,18 @@ fn c14_browsers_come_in_from_allowed_origins_only() {
 fn c14_another_user_is_refused_and_a_secret_lets_in() {
     let upstream = Upstream::saying(OK);
     let open = proxy(upstream.url(), &[]);
-    let is_root = std::process::Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
+    let is_root = std::process::Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|o| o.stdout == b"0\n");
     if is_root {
-        let ask = format!("curl -s -o /dev/null -w '%{{http_code}}' http://{}/", open.address);
-        let out = std::process::Command::new("su").args(["nobody", "-s", "/bin/sh", "-c", &ask]).output();
+        let ask = format!(
+            "curl -s -o /dev/null -w '%{{http_code}}' http://{}/",
+            open.address
+        );
+        let out = std::process::Command::new("su")
+            .args(["nobody", "-s", "/bin/sh", "-c", &ask])
+            .output();
         assert_eq!(String::from_utf8_lossy(&out.unwrap().stdout), "403");
     }
     let file = open.sandbox.path("secret");
@@ -185,10 +269,18 @@ fn c14_another_user_is_refused_and_a_secret_lets_in() {
     assert_eq!(status(&guarded.get("X-Jeton-Secret: wrong\r\n")), 403);
     assert_eq!(upstream.seen().len(), 0);
     let secret = secret.trim();
-    assert_eq!(status(&guarded.get(&format!("X-Jeton-Secret: {secret}\r\n"))), 200);
-    assert_eq!(status(&guarded.get(&format!("Proxy-Authorization: Bearer {secret}\r\n"))), 200);
+    assert_eq!(
+        status(&guarded.get(&format!("X-Jeton-Secret: {secret}\r\n"))),
+        200
+    );
+    assert_eq!(
+        status(&guarded.get(&format!("Proxy-Authorization: Bearer {secret}\r\n"))),
+        200
+    );
     assert!(upstream.seen().iter().all(|seen| !seen.head.contains(secret)));
-    let beyond = open.sandbox.run(["proxy", "--upstream", upstream.url(), "--listen", "0.0.0.0:0"]);
+    let beyond = open
+        .sandbox
+        .run(["proxy", "--upstream", upstream.url(), "--listen", "0.0.0.0:0"]);
     beyond.ended(2);
 }
 
@@ -199,14 +291,22 @@ fn c14_a9_after_401_the_same_body_goes_once_more_with_another_token() {
         let _ = stream.write_all(answer.as_bytes());
     });
     let proxy = proxy(upstream.url(), &[]);
-    for framed in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
+    for framed in [
+        "Content-Length: 5\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ] {
         let before = upstream.seen().len();
-        let answer = proxy.ask(&format!("POST / HTTP/1.1\r\nHost: {{H}}\r\nConnection: close\r\n{framed}"));
+        let answer = proxy.ask(&format!(
+            "POST / HTTP/1.1\r\nHost: {{H}}\r\nConnection: close\r\n{framed}"
+        ));
         assert_eq!(status(&answer), 200, "{answer}");
         let seen = upstream.seen().split_off(before);
         assert_eq!(seen.len(), 2);
         assert_ne!(seen[0].token(), seen[1].token());
-        assert!(seen.iter().all(|s| String::from_utf8_lossy(&s.body).contains("hello")));
+        assert!(
+            seen.iter()
+                .all(|s| String::from_utf8_lossy(&s.body).contains("hello"))
+        );
     }
     let never = Upstream::saying(UNAUTHORIZED);
     let proxy = crate::proxy(never.url(), &[]);
@@ -218,17 +318,27 @@ fn c14_silence_is_502_or_504_with_a_reason() {
     let slow = Upstream::new(|_, _, _| std::thread::sleep(Duration::from_secs(3)));
     let proxy = proxy(slow.url(), &["--upstream-timeout", "300ms"]);
     let answer = proxy.get("");
-    assert_eq!((status(&answer), &body(&answer)["code"]), (504, &json!("upstream-timeout")), "{answer}");
+    assert_eq!(
+        (status(&answer), &body(&answer)["code"]),
+        (504, &json!("upstream-timeout")),
+        "{answer}"
+    );
     let down = crate::proxy("http://127.0.0.1:1", &[]);
     let answer = down.get("");
-    assert_eq!((status(&answer), &body(&answer)["code"]), (502, &json!("upstream")), "{answer}");
+    assert_eq!(
+        (status(&answer), &body(&answer)["code"]),
+        (502, &json!("upstream")),
+        "{answer}"
+    );
 }
 
 #[test]
 fn c14_streams_pass_as_they_come_and_a_stop_takes_five_seconds_at_most() {
     let upstream = Upstream::new(|_, request, stream| {
         if request.fields("upgrade") == ["echo"] {
-            let _ = stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+            let _ = stream.write_all(
+                b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+            );
             let mut bytes = [0u8; 4];
             stream.read_exact(&mut bytes).unwrap();
             let _ = stream.write_all(&bytes);
@@ -241,7 +351,9 @@ fn c14_streams_pass_as_they_come_and_a_stop_takes_five_seconds_at_most() {
     let until = |request: &str, wanted: &str, more: &str| {
         let mut stream = TcpStream::connect(&proxy.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(request.replace("{H}", &proxy.address).as_bytes()).unwrap();
+        stream
+            .write_all(request.replace("{H}", &proxy.address).as_bytes())
+            .unwrap();
         let mut all = String::new();
         let mut chunk = [0u8; 4096];
         let mut sent = false;
@@ -318,19 +430,39 @@ fn c15_lines_become_posts_and_events_become_lines() {
         "{no JSON",
     ];
     let run = sandbox
-        .command(["proxy", "--stdio", "--upstream", &upstream, "--source", &source, "-a", "mcp"])
+        .command([
+            "proxy",
+            "--stdio",
+            "--upstream",
+            &upstream,
+            "--source",
+            &source,
+            "-a",
+            "mcp",
+        ])
         .input(&(lines.join("\n") + "\n"))
         .run()
         .ended(0);
-    let out: Vec<Value> = run.stdout.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let out: Vec<Value> = run
+        .stdout
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
     assert_eq!(out.len(), 5, "{run:#?}");
-    let answer = |id: Value| out.iter().find(|m| m["id"] == id && m["method"].is_null()).unwrap();
+    let answer = |id: Value| {
+        out.iter()
+            .find(|m| m["id"] == id && m["method"].is_null())
+            .unwrap()
+    };
     assert_eq!(answer(json!(1))["result"]["protocolVersion"], "2025-06-18");
     assert_eq!(answer(json!(2))["result"], json!([]));
     assert_eq!(answer(json!(3))["error"]["code"], -32000);
     assert!(out.iter().any(|m| m["error"]["code"] == -32700), "{out:?}");
     let seen = server.seen();
-    let posts: Vec<_> = seen.iter().filter(|s| s.line() == "POST /api/mcp HTTP/1.1").collect();
+    let posts: Vec<_> = seen
+        .iter()
+        .filter(|s| s.line() == "POST /api/mcp HTTP/1.1")
+        .collect();
     assert_eq!(posts.len(), 5, "one of them once more after its 401");
     assert_ne!(posts[1].token(), posts[2].token());
     for post in &posts[1..] {

@@ -31,19 +31,35 @@ curl -sf -d '{}' "$PROXY/publish/u1"
 
 fn lines(service: &Upstream) -> Vec<String> {
     let seen = service.seen();
-    seen.iter().map(|s| s.line().split('/').take(2).collect::<Vec<_>>().join("/")).collect()
+    seen.iter()
+        .map(|s| s.line().split('/').take(2).collect::<Vec<_>>().join("/"))
+        .collect()
 }
 
 const WHOLE: [&str; 4] = ["GET /token", "POST /upload", "PUT /signed HTTP", "POST /publish"];
 
 #[test]
 fn a2_a8_through_exec_every_step_has_a_living_token() {
-    let service = Publishing { upload: Duration::from_secs(4), ..Publishing::default() }.start();
+    let service = Publishing {
+        upload: Duration::from_secs(4),
+        ..Publishing::default()
+    }
+    .start();
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_jeton"));
     let issuer = sandbox.issuer(["--token-life", "3s"]);
     let source = format!("issuer:{}", issuer.url());
     let run = sandbox
-        .command(["exec", "--source", &source, "--facade", "github", "--", "sh", "-c", PLATFORM_CLIENT])
+        .command([
+            "exec",
+            "--source",
+            &source,
+            "--facade",
+            "github",
+            "--",
+            "sh",
+            "-c",
+            PLATFORM_CLIENT,
+        ])
         .env("PATH", "/usr/bin:/bin")
         .env("API", service.url())
         .run()
@@ -53,12 +69,25 @@ fn a2_a8_through_exec_every_step_has_a_living_token() {
 
 #[test]
 fn a8_a9_through_a_proxy_a_client_without_tokens_publishes() {
-    let service = Publishing { upload: Duration::from_secs(4), first_is_revoked: true, ..Publishing::default() }.start();
+    let service = Publishing {
+        upload: Duration::from_secs(4),
+        first_is_revoked: true,
+        ..Publishing::default()
+    }
+    .start();
     let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_jeton"));
     let issuer = sandbox.issuer(["--token-life", "3s"]);
     let source = format!("issuer:{}", issuer.url());
     let (proxy, url) = sandbox
-        .command(["proxy", "--upstream", service.url(), "--source", &source, "-a", "api"])
+        .command([
+            "proxy",
+            "--upstream",
+            service.url(),
+            "--source",
+            &source,
+            "-a",
+            "api",
+        ])
         .serve();
     let client = std::process::Command::new("sh")
         .args(["-c", PLAIN_CLIENT])

@@ -27,19 +27,27 @@ impl Publishing {
         Upstream::new(move |_, request, stream| {
             let (status, body) = self.answer(request, &revoked);
             let length = body.len();
-            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+            let head =
+                format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
             let _ = stream.write_all(format!("{head}{body}").as_bytes());
         })
     }
 
     fn answer(self, request: &Received, revoked: &Mutex<Option<String>>) -> (u16, String) {
         if request.line().starts_with("PUT /signed ") {
-            assert!(request.fields("authorization").is_empty(), "no token belongs to a signed URL");
+            assert!(
+                request.fields("authorization").is_empty(),
+                "no token belongs to a signed URL"
+            );
             std::thread::sleep(self.upload);
             return (200, String::new());
         }
         let token = request.token().to_owned();
-        let first = revoked.lock().unwrap().get_or_insert_with(|| token.clone()).clone();
+        let first = revoked
+            .lock()
+            .unwrap()
+            .get_or_insert_with(|| token.clone())
+            .clone();
         let is_refused = self.knows_nobody || (self.first_is_revoked && first == token);
         if is_refused || has_ended(&token) {
             return (401, String::new());
@@ -47,9 +55,10 @@ impl Publishing {
         let host = request.fields("host")[0].to_owned();
         match request.line() {
             line if line.starts_with("POST /upload/") && self.is_released => (409, String::new()),
-            line if line.starts_with("POST /upload/") => {
-                (200, format!("{{\"s3_upload_url\":\"http://{host}/signed\",\"uuid\":\"u1\"}}"))
-            }
+            line if line.starts_with("POST /upload/") => (
+                200,
+                format!("{{\"s3_upload_url\":\"http://{host}/signed\",\"uuid\":\"u1\"}}"),
+            ),
             "GET /token/status HTTP/1.1" | "POST /publish/u1 HTTP/1.1" => (200, "{}".to_owned()),
             _ => (404, String::new()),
         }

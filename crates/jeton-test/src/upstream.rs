@@ -35,7 +35,9 @@ impl Received {
     pub fn token(&self) -> &str {
         let fields = self.fields("authorization");
         assert_eq!(fields.len(), 1, "{}", self.head);
-        fields[0].strip_prefix("Bearer ").unwrap_or_else(|| panic!("{}", fields[0]))
+        fields[0]
+            .strip_prefix("Bearer ")
+            .unwrap_or_else(|| panic!("{}", fields[0]))
     }
 }
 
@@ -57,7 +59,9 @@ impl Upstream {
                 let (all, answer) = (Arc::clone(&all), Arc::clone(&answer));
                 std::thread::spawn(move || {
                     let mut stream = stream;
-                    let Some(request) = receive(&mut stream) else { return };
+                    let Some(request) = receive(&mut stream) else {
+                        return;
+                    };
                     let number = {
                         let mut all = all.lock().unwrap();
                         all.push(request.clone());
@@ -107,7 +111,10 @@ fn receive(stream: &mut TcpStream) -> Option<Received> {
         head: String::from_utf8_lossy(&bytes[..end]).into_owned(),
         body: bytes[end + 4..].to_vec(),
     };
-    let length: usize = request.fields("content-length").first().map_or(0, |l| l.parse().unwrap());
+    let length: usize = request
+        .fields("content-length")
+        .first()
+        .map_or(0, |l| l.parse().unwrap());
     let is_chunked = request.fields("transfer-encoding") == ["chunked"];
     while request.body.len() < length || (is_chunked && !request.body.ends_with(b"0\r\n\r\n")) {
         match stream.read(&mut chunk) {

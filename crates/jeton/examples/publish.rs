@@ -49,7 +49,9 @@ async fn main() -> Outcome {
         env,
         api,
     };
-    publisher.publish(name, version, std::fs::read(file)?, error_on_conflict).await
+    publisher
+        .publish(name, version, std::fs::read(file)?, error_on_conflict)
+        .await
 }
 
 impl Publisher {
@@ -58,7 +60,10 @@ impl Publisher {
         match status.status {
             200..=299 => {}
             400..=499 => {
-                return self.failed("Registration required.", "This repository is not registered with the service.");
+                return self.failed(
+                    "Registration required.",
+                    "This repository is not registered with the service.",
+                );
             }
             code => return self.failed("Unauthenticated", &format!("The service answered {code}.")),
         }
@@ -81,21 +86,33 @@ impl Publisher {
     /// Where the upload goes; `None` when this version is there already.
     async fn stage(&self, path: &[&str], error_on_conflict: bool) -> Outcome<Option<(Url, String)>> {
         let mut url = self.api.clone();
-        url.path_segments_mut().map_err(|()| "API_URL has no path")?.pop_if_empty().extend(path);
+        url.path_segments_mut()
+            .map_err(|()| "API_URL has no path")?
+            .pop_if_empty()
+            .extend(path);
         let answer = self.send(Method::POST, url, Some("{}".to_owned())).await?;
         match answer.status {
             200..=299 => {
                 let staged: serde_json::Value = serde_json::from_slice(&answer.body)?;
                 let text = |name: &str| staged[name].as_str().ok_or(format!("the answer has no {name}"));
-                Ok(Some((Url::parse(text("s3_upload_url")?)?, text("uuid")?.to_owned())))
+                Ok(Some((
+                    Url::parse(text("s3_upload_url")?)?,
+                    text("uuid")?.to_owned(),
+                )))
             }
             409 if !error_on_conflict => {
                 println!("released already");
                 Ok(None)
             }
-            409 => self.failed("Conflict", "This version is released already.").map(|()| None),
-            401 => self.failed("Unauthorized", "The service does not accept this identity.").map(|()| None),
-            400 => self.failed("Bad request", "The service does not accept this release.").map(|()| None),
+            409 => self
+                .failed("Conflict", "This version is released already.")
+                .map(|()| None),
+            401 => self
+                .failed("Unauthorized", "The service does not accept this identity.")
+                .map(|()| None),
+            400 => self
+                .failed("Bad request", "The service does not accept this release.")
+                .map(|()| None),
             code => Err(format!("stage answered {code}").into()),
         }
     }
@@ -117,7 +134,10 @@ impl Publisher {
     async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Outcome<Response> {
         let mut url = self.api.clone();
         let segments = path.split('/');
-        url.path_segments_mut().map_err(|()| "API_URL has no path")?.pop_if_empty().extend(segments);
+        url.path_segments_mut()
+            .map_err(|()| "API_URL has no path")?
+            .pop_if_empty()
+            .extend(segments);
         self.send(method, url, body).await
     }
 

@@ -16,8 +16,11 @@ fn issuer() -> RunningIssuer {
         let millis = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
         UnixTime::from_millis(i64::try_from(millis).unwrap())
     };
-    let options = Options::new(present).with_algorithm(Algorithm::Es256);
-    Issuer::in_thread(options.with_token_life(Duration::from_secs(3))).unwrap()
+    let options = Options {
+        token_life: Duration::from_secs(3),
+        ..Options::new(present).with_algorithm(Algorithm::Es256)
+    };
+    Issuer::in_thread(options).unwrap()
 }
 
 /// Publishes; what the program said, what it left for later steps, and the request lines that the service saw.
@@ -41,49 +44,84 @@ fn publish(service: Publishing, more: &[&str]) -> (Output, String, Vec<String>, 
         .output()
         .unwrap();
     let seen = upstream.seen();
-    let lines = seen.iter().map(|s| s.line().split('/').take(2).collect::<Vec<_>>().join("/")).collect();
+    let lines = seen
+        .iter()
+        .map(|s| s.line().split('/').take(2).collect::<Vec<_>>().join("/"))
+        .collect();
     let mut tokens: Vec<_> = seen.iter().flat_map(|s| s.fields("authorization")).collect();
     tokens.sort_unstable();
     tokens.dedup();
     let minted = tokens.len();
-    (output, std::fs::read_to_string(outputs).unwrap_or_default(), lines, minted)
+    (
+        output,
+        std::fs::read_to_string(outputs).unwrap_or_default(),
+        lines,
+        minted,
+    )
 }
 
 const WHOLE: [&str; 4] = ["GET /token", "POST /upload", "PUT /signed HTTP", "POST /publish"];
 
 #[test]
 fn a8_a10_every_use_has_a_living_token_and_the_outputs_are_written() {
-    let slow = Publishing { upload: Duration::from_secs(4), ..Publishing::default() };
+    let slow = Publishing {
+        upload: Duration::from_secs(4),
+        ..Publishing::default()
+    };
     let (output, outputs, lines, minted) = publish(slow, &[]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(lines, WHOLE, "no 401, no request twice");
     assert!(minted >= 2, "{minted}");
-    for name in ["flake_name", "flake_version", "flakeref_at_least", "flakeref_exact"] {
+    for name in [
+        "flake_name",
+        "flake_version",
+        "flakeref_at_least",
+        "flakeref_exact",
+    ] {
         assert!(outputs.contains(&format!("{name}<<")), "{outputs}");
     }
 }
 
 #[test]
 fn a9_a_401_costs_one_more_token_and_one_more_try() {
-    let revoked = Publishing { first_is_revoked: true, ..Publishing::default() };
+    let revoked = Publishing {
+        first_is_revoked: true,
+        ..Publishing::default()
+    };
     let (output, _, lines, _) = publish(revoked, &[]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(lines[..2], ["GET /token", "GET /token"]);
     assert_eq!(lines[1..], WHOLE);
-    let nobody = Publishing { knows_nobody: true, ..Publishing::default() };
+    let nobody = Publishing {
+        knows_nobody: true,
+        ..Publishing::default()
+    };
     let (output, _, lines, minted) = publish(nobody, &[]);
     assert_eq!((output.status.success(), lines.len(), minted), (false, 2, 2));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.starts_with("::error title=Registration required.::"), "{stderr}");
+    assert!(
+        stderr.starts_with("::error title=Registration required.::"),
+        "{stderr}"
+    );
 }
 
 #[test]
 fn a10_a_version_that_is_there_is_a_success_unless_asked_otherwise() {
-    let released = Publishing { is_released: true, ..Publishing::default() };
+    let released = Publishing {
+        is_released: true,
+        ..Publishing::default()
+    };
     let (output, outputs, lines, _) = publish(released, &[]);
-    assert!(output.status.success() && outputs.contains("flake_name<<"), "{output:?}");
+    assert!(
+        output.status.success() && outputs.contains("flake_name<<"),
+        "{output:?}"
+    );
     assert_eq!(lines, WHOLE[..2]);
     let (output, _, _, _) = publish(released, &["--error-on-conflict"]);
     assert!(!output.status.success());
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("::error title=Conflict::"));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .starts_with("::error title=Conflict::")
+    );
 }

@@ -1,7 +1,7 @@
 //! Keeping a token fresh ahead of need: one task a token, asleep until there is something to do.
 use crate::token_file::TokenFile;
-use jeton::{Clock, Error, Token};
 use jeton::jeton::Slot;
+use jeton::{Clock, Error, Token};
 use std::time::Duration;
 
 /// How many tokens are kept fresh at the most: a caller must not make the agent fetch without end.
@@ -76,7 +76,11 @@ pub async fn keep_file(
             Ok((token, is_new)) => {
                 // Tokens that are born shorter than what is asked of them are not kept: half of their life is waited.
                 let half = token.life.map(|life| life.left(clock.now()) / 2);
-                let wait = slot.refresh_in().or(half).unwrap_or(LONGEST_PAUSE).max(SHORTEST_SLEEP);
+                let wait = slot
+                    .refresh_in()
+                    .or(half)
+                    .unwrap_or(LONGEST_PAUSE)
+                    .max(SHORTEST_SLEEP);
                 if is_new || slot.refresh_in().is_some() {
                     pause = FIRST_PAUSE;
                     wait

@@ -83,9 +83,17 @@ mod tests {
     fn c15_requests_want_answers_and_notifications_do_not() {
         let facts = [
             (r#"{"jsonrpc":"2.0","id":1,"method":"initialize"}"#, 1, true),
-            (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, 0, false),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+                0,
+                false,
+            ),
             (r#"{"jsonrpc":"2.0","id":"a","result":{}}"#, 0, false),
-            (r#"[{"id":1,"method":"a"},{"id":2,"method":"b"},{"method":"c"}]"#, 2, false),
+            (
+                r#"[{"id":1,"method":"a"},{"id":2,"method":"b"},{"method":"c"}]"#,
+                2,
+                false,
+            ),
         ];
         for (text, ids, first) in facts {
             let message = Message::read(text.as_bytes()).expect("JSON").expect("a message");

@@ -102,7 +102,9 @@ pub fn is_ambiguous(headers: &HeaderMap) -> bool {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
     let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-    let is_other = headers.get(header::TRANSFER_ENCODING).is_some_and(|c| !is_plain(c));
+    let is_other = headers
+        .get(header::TRANSFER_ENCODING)
+        .is_some_and(|c| !is_plain(c));
     lengths > 1 || codings > 1 || (lengths == 1 && codings == 1) || is_other
 }
 

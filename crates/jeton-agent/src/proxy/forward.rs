@@ -1,7 +1,7 @@
 //! One request: let in, given a token, sent on, and once more when the server says 401.
 use super::answer::{Body, no_token, own};
-use super::passage::Passage;
 use super::guard::{self, Admission};
+use super::passage::Passage;
 use super::{Shared, fields};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;

@@ -95,7 +95,9 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
 /// Lines in, lines out, until either side ends.
 async fn bridge(session: &Session, settings: &Settings, jeton: Jeton) -> Result<Exit, Failure> {
     let output = Arc::clone(&session.output);
-    let bridge = Bridge::new(settings, jeton, tokio::io::stdout(), move |why| output.warning(why))?;
+    let bridge = Bridge::new(settings, jeton, tokio::io::stdout(), move |why| {
+        output.warning(why)
+    })?;
     let signal = crate::session::signal()?;
     tokio::select! {
         failure = signal => Err(failure),
