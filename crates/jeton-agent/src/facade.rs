@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `github` | GitHub's request URL | `ACTIONS_ID_TOKEN_REQUEST_URL`, `…_TOKEN` |
 //! | `aws` | container credentials, and a web identity file beside it | `AWS_CONTAINER_CREDENTIALS_FULL_URI`, `…_TOKEN` |
-//! | `gcp` | the metadata server | `GCE_METADATA_HOST` |
+//! | `gcp` | the metadata server | `GCE_METADATA_HOST`, `GCE_METADATA_IP` |
 //! | `azure` | App Service's managed identity | `IDENTITY_ENDPOINT`, `IDENTITY_HEADER` |
 //!
 //! Each is guarded by a secret made at each start, carried as the protocol itself carries one. The metadata server's
@@ -102,7 +102,11 @@ impl Facades {
                     ));
                     variables.push(("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret.to_owned()));
                 }
-                Facade::Gcp => variables.push(("GCE_METADATA_HOST", address.to_string())),
+                Facade::Gcp => {
+                    variables.push(("GCE_METADATA_HOST", address.to_string()));
+                    // Where google-auth looks whether there is a metadata server at all.
+                    variables.push(("GCE_METADATA_IP", address.to_string()));
+                }
                 Facade::Azure => {
                     variables.push(("IDENTITY_ENDPOINT", format!("{base}/azure/token")));
                     variables.push(("IDENTITY_HEADER", secret.to_owned()));
