@@ -1,5 +1,6 @@
 //! Why a command did not do what it was asked: one report for people, for logs and for GitHub's annotations.
 use crate::exit::Exit;
+use crate::settings::Origin;
 use jeton::Error;
 
 /// The end of a command that failed.
@@ -34,6 +35,12 @@ impl Failure {
     /// The same failure with what to do about it.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure with where the value at fault was written.
+    pub(crate) fn said_at(mut self, origin: &Origin) -> Self {
+        self.message = format!("{} ({origin})", self.message);
         self
     }
 

@@ -180,8 +180,10 @@ fn chain(
         return Ok(Chain::named(vec![profiles.source(profile)?]));
     }
     let named = layers.texts(&setting::SOURCE, flag)?;
-    if !named.is_empty() {
-        return Ok(Chain::named(sources(&named)?));
+    if let Some(written) = layers.written(&setting::SOURCE, flag) {
+        let sources = sources(&named);
+        let sources = sources.map_err(|error| Failure::from(error).said_at(&written.origin))?;
+        return Ok(Chain::named(sources));
     }
     let disabled = layers.config.disable.clone();
     Ok(match &layers.config.order {

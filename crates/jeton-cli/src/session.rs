@@ -77,8 +77,16 @@ impl Session {
             env: &self.env,
             config: &Config::default(),
         };
-        let named = layers.text(&CONFIG, self.globals.config.as_ref())?;
-        let config = Config::load(&self.env, named.map(PathBuf::from).as_deref())?;
+        let flag = self.globals.config.as_ref();
+        let named = layers.text(&CONFIG, flag)?;
+        let config = Config::load(&self.env, named.map(PathBuf::from).as_deref());
+        let config = config.map_err(|error| {
+            let failure = Failure::from(error);
+            match layers.written(&CONFIG, flag.map_or(&[], std::slice::from_ref)) {
+                Some(written) if failure.exit == Exit::NotFound => failure.said_at(&written.origin),
+                _ => failure,
+            }
+        })?;
         if let Some(path) = &config.path {
             self.output.detail(&format!("configuration: {}", path.display()));
         }

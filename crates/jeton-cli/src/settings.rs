@@ -33,6 +33,14 @@ impl Setting {
     fn key(&self) -> String {
         self.flag.replace('-', "_")
     }
+
+    /// The setting as it is spelled in flags, or in the file if it was read there.
+    pub(crate) fn name_in(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::File(..) => self.key(),
+            Origin::Flag(_) | Origin::Variable(_) => self.flag.to_owned(),
+        }
+    }
 }
 
 /// Where a value came from.
@@ -208,7 +216,8 @@ pub(crate) fn unparsable(setting: &Setting, written: &Written, text: &str, what:
         "" => String::new(),
         text => format!("`{}` is ", jeton::core::redact::foreign(text, &[])),
     };
-    Failure::usage(format!("{}: {value}{what} ({})", setting.flag, written.origin))
+    let name = setting.name_in(&written.origin);
+    Failure::usage(format!("{name}: {value}{what} ({})", written.origin))
 }
 
 fn split(text: &str) -> Vec<String> {
@@ -269,7 +278,7 @@ mod tests {
             (
                 &none,
                 None,
-                format!("min-validity: `soon` is {what} (from c.toml:3)"),
+                format!("min_validity: `soon` is {what} (from c.toml:3)"),
             ),
             (
                 &env,

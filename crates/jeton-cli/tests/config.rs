@@ -24,7 +24,7 @@ fn mistakes_are_usage_errors_with_line_and_nearest_key_before_anything_is_sent()
         (
             "[profiles.a]\ngrant = \"refresh\"\nfrom = \"a\"",
             "config.toml:1",
-            "circle",
+            "cycle",
         ),
         (
             "[profiles.a]\ngrant = \"refresh\"\nfrom = \"nobody\"",
@@ -46,6 +46,12 @@ fn mistakes_are_usage_errors_with_line_and_nearest_key_before_anything_is_sent()
             "config.toml:5",
             "env:VAR",
         ),
+        (
+            "[defaults]\nmax_attempts = \"x\"",
+            "config.toml:2",
+            "max_attempts",
+        ),
+        ("[defaults]\nsource = \"gihub\"", "config.toml:2", "`github`"),
         ("nonsense", "config.toml:1", ""),
     ];
     for (text, line, says) in rows {
@@ -141,4 +147,29 @@ fn defaults_and_profiles_stand_below_flags_and_variables() {
         "of-flag"
     );
     assert!(!sandbox.cache().exists());
+}
+
+#[test]
+fn a_bad_source_and_a_missing_configuration_say_where_they_were_named() {
+    let sandbox = sandbox();
+    let rows = [
+        ("JETON_SOURCE", "nonsense", "--source", 2),
+        ("JETON_CONFIG", "/nowhere/c.toml", "--config", 3),
+    ];
+    for (variable, value, flag, code) in rows {
+        let run = sandbox.command(["token"]).env(variable, value).run().ended(code);
+        assert!(
+            run.stderr.contains(&format!("from the variable {variable}")),
+            "{run:?}"
+        );
+        let run = sandbox.command(["token", flag, value]).run().ended(code);
+        assert!(run.stderr.contains(&format!("from the flag {flag}")), "{run:?}");
+    }
+}
+
+#[test]
+fn b18_a_token_where_a_profile_should_be_is_not_repeated() {
+    let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ";
+    let run = sandbox().command(["token", token]).run().ended(3);
+    assert!(!run.stderr.contains("c2lnbmF0dXJl"), "{run:?}");
 }

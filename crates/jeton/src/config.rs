@@ -192,7 +192,8 @@ impl Config {
     /// [`Class::NotFound`], with the nearest name there is.
     pub fn profile(&self, name: &str) -> Result<&Profile, Error> {
         self.profiles.get(name).ok_or_else(|| {
-            let error = Error::new(Class::NotFound, format!("there is no profile `{name}`"));
+            let shown = jeton_core::redact::foreign(name, &[]);
+            let error = Error::new(Class::NotFound, format!("there is no profile `{shown}`"));
             let names = self.profiles.keys().map(String::as_str);
             match (nearest::nearest(name, names), &self.path) {
                 (Some(meant), _) => error.with_hint(format!("did you mean `{meant}`?")),

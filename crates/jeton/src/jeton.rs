@@ -14,6 +14,7 @@ use crate::{Context, Error, TokenSource};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use jeton_core::{Class, Moment, Token, TokenRequest};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 mod acquisition;
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     chain: Chain,
     memory: Memory,
     disk: Option<Disk>,
+    /// Whether it has still to be said that the environment names no place for a disk cache.
+    homeless: AtomicBool,
     settings: builder::Settings,
 }
 

@@ -76,7 +76,8 @@ impl Profiles {
     pub fn profile(&self, name: &str) -> Result<&Profile, Error> {
         self.config.profiles.get(name).ok_or_else(|| {
             let known = self.config.profiles.keys().map(String::as_str);
-            let error = Error::new(Class::NotFound, format!("there is no profile \"{name}\""));
+            let shown = jeton_core::redact::foreign(name, &[]);
+            let error = Error::new(Class::NotFound, format!("there is no profile \"{shown}\""));
             match crate::config::nearest::nearest(name, known) {
                 Some(meant) => error.with_hint(format!("did you mean \"{meant}\"?")),
                 None => error.with_hint("profiles are the `[profiles.NAME]` tables of config.toml"),

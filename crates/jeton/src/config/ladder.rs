@@ -74,7 +74,7 @@ fn climb(config: &Config, document: Document<'_>, start: &Profile) -> Result<(),
         path.push(name);
         if seen {
             let way = path.join(" -> ");
-            return Err(document.error(start.line, &format!("`from` goes in a circle: {way}")));
+            return Err(document.error(start.line, &format!("`from` is a cycle: {way}")));
         }
         rung = next;
     }

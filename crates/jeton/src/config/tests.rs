@@ -123,11 +123,11 @@ fn whatever_is_wrong_is_named_with_its_line() {
         ),
         (
             "[profiles.a]\ngrant = \"refresh\"\nfrom = \"b\"\n[profiles.b]\ngrant = \"refresh\"\nfrom = \"a\"",
-            "c:1: `from` goes in a circle: a -> b -> a",
+            "c:1: `from` is a cycle: a -> b -> a",
         ),
         (
             "[profiles.a]\ngrant = \"refresh\"\nfrom = \"a\"",
-            "c:1: `from` goes in a circle: a -> a",
+            "c:1: `from` is a cycle: a -> a",
         ),
         (
             "[profiles.a]\ngrant = \"refresh\"\nfrom = \"clod\"",

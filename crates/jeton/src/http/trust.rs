@@ -14,6 +14,8 @@ use url::{Host, Url};
 
 /// The variable that names an authority's file, beside the flag of the same name.
 const CA_FILE: &str = "JETON_CA_FILE";
+/// How people call that file.
+const NAMED_CA_FILE: &str = "the CA file (--ca-file, JETON_CA_FILE)";
 /// OpenSSL's variables, which most programs read: a file, and folders parted as in `PATH`. They replace the platform's store.
 const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 const SSL_CERT_DIR: &str = "SSL_CERT_DIR";
@@ -67,11 +69,11 @@ impl Trust {
             .or_else(|| self.env.get(CA_FILE).map(Path::new));
         let mut extra_parsable = 0;
         if let Some(path) = extra {
-            let (added, _) = roots.add_parsable_certificates(file(path, "the CA file")?);
+            let (added, _) = roots.add_parsable_certificates(file(path, NAMED_CA_FILE)?);
             extra_parsable = added;
             if added == 0 {
                 return Err(unusable(
-                    "the CA file",
+                    NAMED_CA_FILE,
                     path,
                     "there is no certificate in it that can be trusted",
                 ));

@@ -11,8 +11,13 @@ use crate::{Context, Error};
 use futures_util::future::FutureExt;
 use jeton_core::{Class, Moment, Token, TokenRequest};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// What is said, once, where nobody named a place for the disk cache.
+const NOWHERE: &str = "cache: there is nowhere to keep tokens (JETON_CACHE_DIR, XDG_CACHE_HOME and HOME name no folder \
+                       of yours); going on without it";
 
 /// A token for somebody who keeps nothing: a fetch of his own.
 pub(super) async fn direct(inner: &Inner, request: &TokenRequest) -> Result<Token, Error> {
@@ -207,6 +212,9 @@ impl Acquisition<'_> {
             self.slot.kept.store(kept);
         }
         let Some(disk) = inner.disk.clone() else {
+            if inner.homeless.swap(false, Ordering::Relaxed) {
+                inner.cx.observer.warning(NOWHERE);
+            }
             return;
         };
         let sealed = inner.scoped(choice, self.request, |key, scope| {

@@ -117,13 +117,16 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Jeton {
         let off = self.settings.ttl == Some(Duration::ZERO);
+        let nowhere = matches!(self.disk, Place::Environment);
         let disk = match self.disk {
             _ if off => None,
             Place::Environment => cache::locate(&self.cx.env).map(Disk::at),
             Place::Folder(path) => Some(Disk::at(path)),
             Place::Off => None,
         };
+        let homeless = !off && nowhere && disk.is_none();
         Jeton(Arc::new(Inner {
+            homeless: homeless.into(),
             cx: self.cx,
             chain: self.chain,
             memory: Memory::default(),

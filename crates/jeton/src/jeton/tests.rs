@@ -86,6 +86,18 @@ fn needing(seconds: u64) -> TokenRequest {
 }
 
 #[tokio::test]
+async fn fault_74_no_home_is_said_once_and_costs_the_disk_cache_alone() {
+    let stage = Stage::new().await;
+    let chain = Chain::ambient(vec![source::named("github").unwrap()]);
+    let jeton = Jeton::builder(stage.context(|env| env), chain).build();
+    for audience in ["a", "b"] {
+        let token = jeton.token(&TokenRequest::audience(audience)).await;
+        assert!(!token.unwrap().cached);
+    }
+    assert_eq!((stage.calls(), stage.files(), stage.warnings()), (2, 0, 1));
+}
+
+#[tokio::test]
 async fn c7_one_call_serves_this_process_and_the_next() {
     let stage = Stage::new().await;
     let jeton = stage.jeton();

@@ -11,6 +11,8 @@ use jeton_core::Class;
 use jeton_core::claims::Claims;
 
 const NAME: &str = "gitlab";
+/// The server of jobs that do not name one.
+const GITLAB_COM: &str = "https://gitlab.com";
 /// The name that tools which do not choose agreed on.
 const PLAIN: &str = "GITLAB_JWT_ID_TOKEN";
 /// The name that Sigstore's tools read.
@@ -135,9 +137,8 @@ fn job_tokens(env: &Env) -> Vec<Candidate> {
 }
 
 fn is_of_job(claims: &Claims, env: &Env) -> bool {
-    let by_server = env
-        .get("CI_SERVER_URL")
-        .is_some_and(|server| claims.issuer() == Some(server));
+    let server = env.get("CI_SERVER_URL").unwrap_or(GITLAB_COM);
+    let by_server = claims.issuer() == Some(server);
     by_server || (claims.get("project_path").is_some() && claims.get("job_id").is_some())
 }
 
