@@ -15,34 +15,56 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use jeton::config::AMBIENT;
+use jeton::jeton::Slot;
 use jeton::profiles::Profiles;
 use jeton::{Error, Jeton, Token, TokenRequest, UnixTime, duration};
 use jeton_core::Class;
 use serde_json::json;
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 mod keeper;
+mod upkeep;
 
 pub use keeper::keep_file;
+pub use upkeep::{Report, Upkeep, check};
 
 /// What the agent hands out.
 pub struct Agent {
-    profiles: Profiles,
+    profiles: RwLock<Arc<Profiles>>,
     /// The profile that is meant when a request names none.
     default: String,
     /// The audience that is meant when a request names none.
     audience: Vec<String>,
     open: Mutex<HashMap<String, Jeton>>,
-    kept: Mutex<HashMap<(String, TokenRequest), ()>>,
+    kept: Mutex<HashMap<(String, TokenRequest), Kept>>,
     counters: Counters,
     /// Whoever hides what is handed out.
     secrets: Mutex<Option<Secrets>>,
     /// What was handed out, by profile, to be given back at the end.
     handed: Mutex<Vec<(String, Token)>>,
+    /// What else runs, for whoever asks how it stands.
+    told: Mutex<Told>,
     stop: Notify,
+}
+
+/// A token that is kept fresh.
+struct Kept {
+    slot: Slot,
+    task: AbortHandle,
+}
+
+#[derive(Default)]
+struct Told {
+    /// The proxies, by name, and their URLs.
+    proxies: Vec<(String, String)>,
+    /// Where the facades are, and the file that says so to programs.
+    facades: Option<(SocketAddr, PathBuf)>,
 }
 
 #[derive(Default)]
@@ -57,7 +79,7 @@ impl Agent {
     #[must_use]
     pub fn new(profiles: Profiles, default: Option<String>, audience: Vec<String>) -> Arc<Self> {
         Arc::new(Self {
-            profiles,
+            profiles: RwLock::new(Arc::new(profiles)),
             default: default.unwrap_or_else(|| AMBIENT.to_owned()),
             audience,
             open: Mutex::default(),
@@ -65,8 +87,34 @@ impl Agent {
             counters: Counters::default(),
             secrets: Mutex::default(),
             handed: Mutex::default(),
+            told: Mutex::default(),
             stop: Notify::new(),
         })
+    }
+
+    /// The profiles as they are configured now.
+    #[must_use]
+    pub fn profiles(&self) -> Arc<Profiles> {
+        Arc::clone(&self.profiles.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on these profiles are served; what was kept by the ones before is let go.
+    pub fn reload(&self, profiles: Profiles) {
+        *self.profiles.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(profiles);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let kept = std::mem::take(&mut *self.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        for kept in kept.into_values() {
+            kept.task.abort();
+        }
+    }
+
+    /// Says where facades are, and which file tells programs so.
+    pub fn tell_facades(&self, address: SocketAddr, file: PathBuf) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).facades = Some((address, file));
+    }
+
+    fn tell_proxies(&self, urls: Vec<(String, String)>) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).proxies = urls;
     }
 
     /// Puts an opened profile in place of what the configuration says of it.
@@ -89,7 +137,7 @@ impl Agent {
             if let Ok(jeton) = self.open(Some(&profile)) {
                 jeton.invalidate(&token);
             }
-            let _ = self.profiles.revoke(&profile, &token).await;
+            let _ = self.profiles().revoke(&profile, &token).await;
         }
     }
 
@@ -104,9 +152,14 @@ impl Agent {
         }
     }
 
+    /// The clock that tokens are measured by.
+    pub(crate) fn clock(&self) -> jeton::Clock {
+        self.profiles().context().clock.clone()
+    }
+
     /// Both clocks, now.
     pub(crate) fn now(&self) -> jeton::Moment {
-        self.profiles.context().clock.now()
+        self.profiles().context().clock.now()
     }
 
     /// Done when somebody asked it to stop.
@@ -124,7 +177,7 @@ impl Agent {
         if let Some(jeton) = open.get(name) {
             return Ok(jeton.clone());
         }
-        let jeton = self.profiles.open(name)?;
+        let jeton = self.profiles().open(name)?;
         open.insert(name.to_owned(), jeton.clone());
         Ok(jeton)
     }
@@ -138,7 +191,7 @@ impl Agent {
         if asked.audience.is_empty() && name == self.default {
             asked.audience.clone_from(&self.audience);
         }
-        self.profiles.request(name, asked)
+        self.profiles().request(name, asked)
     }
 
     /// A token, from what is kept or fresh; from now on one like it is kept fresh ahead of need.
@@ -163,22 +216,35 @@ impl Agent {
         token
     }
 
+    /// Fetches a profile's token as its configuration asks for it, and keeps it fresh from then on.
+    ///
+    /// # Errors
+    /// The source's, for what will not mend itself: somebody has to log in, the platform says no.
+    pub async fn warm(self: &Arc<Self>, profile: &str) -> Result<(), Error> {
+        let jeton = self.open(Some(profile))?;
+        let request = self.request(Some(profile), TokenRequest::default())?;
+        keeper::first(&jeton.slot(&request)).await?;
+        self.keep(profile, &jeton, &request);
+        Ok(())
+    }
+
     /// Keeps a token for this request fresh, once.
     pub fn keep(self: &Arc<Self>, profile: &str, jeton: &Jeton, request: &TokenRequest) {
         let key = (profile.to_owned(), request.clone());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < keeper::MOST && kept.insert(key.clone(), ()).is_none() {
-            let agent = Arc::downgrade(self);
-            tokio::spawn(keeper::keep(jeton.slot(request), move || {
-                if let Some(agent) = agent.upgrade() {
-                    agent
-                        .kept
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .remove(&key);
-                }
-            }));
+        if kept.len() >= keeper::MOST || kept.contains_key(&key) {
+            return;
         }
+        let slot = jeton.slot(request);
+        let (agent, gone) = (Arc::downgrade(self), key.clone());
+        let task = tokio::spawn(keeper::keep(slot.clone(), move || {
+            if let Some(agent) = agent.upgrade() {
+                let mut kept = agent.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.remove(&gone);
+            }
+        }));
+        let task = task.abort_handle();
+        kept.insert(key, Kept { slot, task });
     }
 
     async fn respond(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Body> {
@@ -194,8 +260,7 @@ impl Agent {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/v1/token") => self.token_answer(request.uri().query().unwrap_or_default()).await,
             (&Method::GET, "/v1/status") => self.status(),
-            (&Method::GET, "/healthz") => text("ok\n"),
-            (&Method::GET, "/metrics") => text(&self.metrics()),
+            (&Method::GET, path @ ("/healthz" | "/metrics")) => self.health(path),
             (&Method::POST, "/v1/stop") => {
                 self.stop.notify_one();
                 let mut answer = Response::new(whole(""));
@@ -212,27 +277,67 @@ impl Agent {
         }
     }
 
+    /// `/healthz` and `/metrics`: there is no secret in either.
+    pub(crate) fn health(&self, path: &str) -> Response<Body> {
+        match path {
+            "/metrics" => text(&self.metrics()),
+            _ => text("ok\n"),
+        }
+    }
+
     async fn token_answer(self: &Arc<Self>, query: &str) -> Response<Body> {
         let (profile, request) = match asked(query) {
             Ok(asked) => asked,
             Err(why) => return own(StatusCode::BAD_REQUEST, "request", &why, None),
         };
+        // That there is no such profile is something else than a source that is not here.
+        if let Err(e) = self.open(profile.as_deref()) {
+            return failure(&e);
+        }
         match self.token(profile.as_deref(), request).await {
-            Ok(token) => document(&token_document(&token, self.profiles.context())),
-            Err(e) => failure(&e, profile.is_some()),
+            Ok(token) => document(&token_document(&token, self.profiles().context())),
+            Err(e) => own(StatusCode::BAD_GATEWAY, code(e.kind()), &e.to_string(), e.hint()),
         }
     }
 
     fn status(&self) -> Response<Body> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept: Vec<_> = kept
-            .keys()
-            .map(|(profile, r)| json!({ "profile": profile, "audience": r.audience }))
+        let mut kept: Vec<_> = kept
+            .iter()
+            .map(|((profile, request), kept)| (profile, request, kept))
             .collect();
-        let version = env!("CARGO_PKG_VERSION");
-        document(
-            &json!({ "version": version, "pid": std::process::id(), "default": self.default, "kept": kept }),
-        )
+        kept.sort_by(|a, b| (a.0, &a.1.audience).cmp(&(b.0, &b.1.audience)));
+        let kept: Vec<_> = kept
+            .into_iter()
+            .map(|(profile, request, kept)| {
+                let due = kept.slot.refresh_in().map(|due| due.as_secs());
+                json!({ "profile": profile, "audience": request.audience, "refresh_in": due })
+            })
+            .collect();
+        let profiles = self.profiles();
+        let files = profiles.config().files.iter();
+        let files: Vec<_> = files
+            .map(|(path, file)| json!({ "path": path, "profile": file.profile, "audience": file.audience }))
+            .collect();
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let proxies: Vec<_> = told
+            .proxies
+            .iter()
+            .map(|(name, url)| json!({ "name": name, "url": url }))
+            .collect();
+        let facades = told
+            .facades
+            .as_ref()
+            .map(|(address, file)| json!({ "listen": address.to_string(), "environment": file }));
+        document(&json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "default": self.default,
+            "kept": kept,
+            "files": files,
+            "proxies": proxies,
+            "facades": facades,
+        }))
     }
 
     fn metrics(&self) -> String {
@@ -279,10 +384,10 @@ pub(crate) fn document(value: &serde_json::Value) -> Response<Body> {
     response
 }
 
-/// A source's failure: 404 for a profile that is none, else 502; the hint goes with it.
-fn failure(e: &Error, named: bool) -> Response<Body> {
+/// A profile that cannot be opened: 404 where there is none of that name, else 502.
+fn failure(e: &Error) -> Response<Body> {
     let status = match e.kind() {
-        Class::NotFound if named => StatusCode::NOT_FOUND,
+        Class::NotFound => StatusCode::NOT_FOUND,
         _ => StatusCode::BAD_GATEWAY,
     };
     own(status, code(e.kind()), &e.to_string(), e.hint())

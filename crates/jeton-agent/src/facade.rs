@@ -118,6 +118,18 @@ impl Facades {
     }
 
     async fn respond(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        if !is_loopback_host(&request) {
+            return own(
+                StatusCode::FORBIDDEN,
+                "host",
+                "the Host is not this machine",
+                None,
+            );
+        }
+        if matches!(path.as_str(), "/healthz" | "/metrics") && request.method() == Method::GET {
+            return self.agent.health(&path);
+        }
         // A browser sends a Host it was told, an Origin, or both; the platforms' clients send neither of these.
         if !matches!(peer, Peer::Same | Peer::Unknown) || request.headers().contains_key(header::ORIGIN) {
             return own(
@@ -127,7 +139,6 @@ impl Facades {
                 None,
             );
         }
-        let path = request.uri().path().to_owned();
         let facade = match path.split('/').nth(1) {
             Some("github") => Facade::Github,
             Some("aws") => Facade::Aws,
@@ -160,12 +171,15 @@ impl Facades {
         }
     }
 
-    async fn token(&self, audience: Option<String>) -> Result<Token, Error> {
-        let request = TokenRequest {
+    /// A token of the profile, or of the one that the request names with `?profile=`.
+    async fn token(&self, request: &Request<Incoming>, audience: Option<String>) -> Result<Token, Error> {
+        let named = parameter(request, "profile");
+        let profile = named.as_deref().or(self.profile.as_deref());
+        let asked = TokenRequest {
             audience: audience.into_iter().collect(),
             ..TokenRequest::default()
         };
-        self.agent.token(self.profile.as_deref(), request).await
+        self.agent.token(profile, asked).await
     }
 
     /// `GET …?audience=A`, `Authorization: Bearer SECRET` -> `{"value": …}`.
@@ -184,7 +198,7 @@ impl Facades {
                 None,
             );
         }
-        match self.token(parameter(request, "audience")).await {
+        match self.token(request, parameter(request, "audience")).await {
             Ok(token) => {
                 document(&json!({ "count": token.value.reveal().len(), "value": token.value.reveal() }))
             }
@@ -202,7 +216,7 @@ impl Facades {
                 None,
             );
         }
-        let token = match self.token(None).await {
+        let token = match self.token(request, None).await {
             Ok(token) => token,
             Err(e) => return unavailable(&e),
         };
@@ -268,11 +282,11 @@ impl Facades {
         let mut parts = account.trim_matches('/').split('/');
         match (parts.next().unwrap_or_default(), parts.next()) {
             ("", _) => plain("default/\n"),
-            (_, Some("identity")) => match self.token(parameter(request, "audience")).await {
+            (_, Some("identity")) => match self.token(request, parameter(request, "audience")).await {
                 Ok(token) => plain(token.value.reveal()),
                 Err(e) => unavailable(&e),
             },
-            (_, Some("token")) => match self.token(None).await {
+            (_, Some("token")) => match self.token(request, None).await {
                 Ok(token) => document(&json!({
                     "access_token": token.value.reveal(),
                     "expires_in": self.left(&token),
@@ -315,7 +329,7 @@ impl Facades {
                 None,
             );
         };
-        match self.token(Some(resource.clone())).await {
+        match self.token(request, Some(resource.clone())).await {
             Ok(token) => document(&json!({
                 "access_token": token.value.reveal(),
                 "expires_on": token.expires_at.map(|at| at.seconds().to_string()),
@@ -346,6 +360,31 @@ impl Service for Facades {
     fn answer(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> BoxFuture<'static, Response<Body>> {
         Box::pin(self.respond(request, peer))
     }
+}
+
+/// Whether the request was sent to this machine by its own names: a page whose DNS name was bound to loopback
+/// afterwards says that name.
+fn is_loopback_host(request: &Request<Incoming>) -> bool {
+    let is_ours = |authority: &str| {
+        let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
+            if port.bytes().all(|b| b.is_ascii_digit()) {
+                host
+            } else {
+                authority
+            }
+        });
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost")
+            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    let mut fields = request.headers().get_all(header::HOST).iter();
+    let field = fields.next().map(|value| value.to_str().unwrap_or_default());
+    fields.next().is_none()
+        && field.is_some_and(is_ours)
+        && request
+            .uri()
+            .authority()
+            .is_none_or(|authority| is_ours(authority.as_str()))
 }
 
 fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {

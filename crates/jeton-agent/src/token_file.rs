@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+mod kubernetes;
+
 /// The rights of a token file when nobody says.
 pub const USUAL_MODE: u32 = 0o600;
 
@@ -16,6 +18,36 @@ pub struct TokenFile {
     pub path: PathBuf,
     /// With which rights.
     pub mode: u32,
+    /// How it is put into its place.
+    pub layout: Layout,
+}
+
+/// How a file is put into its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Renamed onto its name.
+    #[default]
+    Plain,
+    /// As the kubelet writes a volume: a new folder, and the link `..data` switched to it.
+    Kubernetes,
+}
+
+impl Layout {
+    /// The layout that the folder of `path` has now.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        match folder_of(path).join(kubernetes::DATA).is_symlink() {
+            true => Self::Kubernetes,
+            false => Self::Plain,
+        }
+    }
+}
+
+/// The folder a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
 }
 
 impl TokenFile {
@@ -31,11 +63,10 @@ impl TokenFile {
             )
             .with_hint("its folder must be there, and be yours to write to")
         };
-        let folder = self
-            .path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        if self.layout == Layout::Kubernetes {
+            return kubernetes::write(self, token).map_err(wrong);
+        }
+        let folder = folder_of(&self.path);
         let name = self
             .path
             .file_name()

@@ -6,8 +6,10 @@ use crate::failure::Failure;
 use crate::session::{Globals, Session};
 use clap::ArgMatches;
 
+mod agent;
 pub(crate) mod cache;
 mod completions;
+pub(crate) mod credential_helper;
 mod demo;
 mod doctor;
 mod exec;
@@ -47,6 +49,8 @@ const TABLE: &[Command] = &[
     status::COMMAND,
     exec::COMMAND,
     proxy::COMMAND,
+    agent::COMMAND,
+    credential_helper::COMMAND,
     cache::COMMAND,
     issuer::COMMAND,
     demo::COMMAND,

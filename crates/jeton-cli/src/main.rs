@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let env = Env::from_process();
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments: Vec<OsString> = command::credential_helper::dispatched(std::env::args_os().collect());
     let exit = match warm::recognise(&arguments) {
         Some((globals, token)) => run(env, globals, |session| command::token::run(session, &token)),
         None => general(env, arguments),

@@ -4,6 +4,7 @@ use indicatif::ProgressBar;
 use jeton::{Env, Secret, UnixTime};
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// How messages on standard error are written.
@@ -56,6 +57,8 @@ pub(crate) struct Output {
     spinner: Mutex<Option<ProgressBar>>,
     /// What was hidden last: the library and the command both see to it, once is enough.
     masked: Mutex<Option<Secret>>,
+    /// Whether not even errors may be written to standard error.
+    silent: AtomicBool,
     now: fn() -> UnixTime,
 }
 
@@ -66,6 +69,7 @@ impl Output {
             annotates: env.is_true("GITHUB_ACTIONS"),
             spinner: Mutex::new(None),
             masked: Mutex::new(None),
+            silent: AtomicBool::new(false),
             now,
         }
     }
@@ -131,6 +135,11 @@ impl Output {
     /// What happens, for those who asked (`-v`).
     pub(crate) fn detail(&self, message: &str) {
         self.say(Level::Detail, message, None);
+    }
+
+    /// From now on nothing at all is written to standard error.
+    pub(crate) fn silence(&self) {
+        self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Tells the log of GitHub's job to hide a secret.
@@ -219,6 +228,9 @@ impl Output {
 
     /// Whole lines, so that two processes do not write into each other's.
     fn put(&self, text: &str) {
+        if self.silent.load(Ordering::Relaxed) {
+            return;
+        }
         let write = || {
             // Nothing is left to tell anybody with when standard error is gone.
             let mut err = anstream::AutoStream::auto(io::stderr().lock());

@@ -73,6 +73,12 @@ impl Session {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
+        let config = self.read_config()?;
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// The configuration as it is in its file now.
+    pub(crate) fn read_config(&self) -> Result<Config, Failure> {
         let layers = Layers {
             env: &self.env,
             config: &Config::default(),
@@ -90,7 +96,7 @@ impl Session {
         if let Some(path) = &config.path {
             self.output.detail(&format!("configuration: {}", path.display()));
         }
-        Ok(self.config.get_or_init(|| config))
+        Ok(config)
     }
 
     /// Variables and configuration.

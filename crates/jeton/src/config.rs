@@ -116,6 +116,8 @@ pub struct TokenFile {
     pub audience: Option<String>,
     /// Its rights.
     pub mode: u32,
+    /// Whether it is written as the kubelet writes a volume (`layout = "kubernetes"`).
+    pub kubernetes: bool,
     /// Where it stands.
     pub line: usize,
 }
@@ -272,7 +274,7 @@ fn listen(section: &Section<'_>) -> Result<Option<SocketAddr>, Error> {
 }
 
 fn files(root: &Section<'_>) -> Result<BTreeMap<PathBuf, TokenFile>, Error> {
-    let sections = root.children("files", &["profile", "audience", "mode"])?;
+    let sections = root.children("files", &["profile", "audience", "mode", "layout"])?;
     let read = |(path, section): (String, Section<'_>)| {
         if !Path::new(&path).is_absolute() {
             return Err(section.fault("profile", &format!("`{path}` is no absolute path")));
@@ -281,11 +283,23 @@ fn files(root: &Section<'_>) -> Result<BTreeMap<PathBuf, TokenFile>, Error> {
             profile: section.needed("profile", "whose token is kept there")?,
             audience: section.text("audience")?,
             mode: mode(&section)?,
+            kubernetes: kubernetes(&section)?,
             line: section.line,
         };
         Ok((PathBuf::from(path), file))
     };
     sections.into_iter().map(read).collect()
+}
+
+fn kubernetes(section: &Section<'_>) -> Result<bool, Error> {
+    match section.text("layout")?.as_deref() {
+        None | Some("plain") => Ok(false),
+        Some("kubernetes") => Ok(true),
+        Some(other) => Err(section.fault(
+            "layout",
+            &format!("`{other}` is neither `plain` nor `kubernetes`"),
+        )),
+    }
 }
 
 fn mode(section: &Section<'_>) -> Result<u32, Error> {

@@ -3,6 +3,7 @@ use crate::token_file::TokenFile;
 use jeton::jeton::Slot;
 use jeton::{Clock, Error, Token};
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// How many tokens are kept fresh at the most: a caller must not make the agent fetch without end.
 pub(super) const MOST: usize = 1024;
@@ -12,27 +13,57 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The shortest sleep: tokens that live for seconds are fetched when they are asked for.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
-/// How long a token is kept fresh that cannot be replaced any more.
+/// The longest sleep in one piece: timers stand still while the machine is suspended, and what came due then is to be
+/// done soon after it wakes.
+const SLICE: Duration = Duration::from_secs(30);
+/// How often in a row a token's replacement may fail before it is no longer kept fresh.
 const GIVE_UP: u32 = 12;
+
+/// Fetches the first token, however long the source takes to come to life; fails for what will not mend itself.
+pub(super) async fn first(slot: &Slot) -> Result<(), Error> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match slot.token().await {
+            Ok(_) => return Ok(()),
+            Err(e) if !e.is_transient() => return Err(e),
+            Err(_) => sleep(jittered(pause)).await,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
 
 /// Replaces the token before it ends, as long as that works; `gone` is called when it no longer does.
 pub(super) async fn keep(slot: Slot, gone: impl FnOnce() + Send) {
     let (mut pause, mut failures) = (FIRST_PAUSE, 0);
     while failures < GIVE_UP {
         // Nothing is kept of a token that nobody says the end of: the next caller fetches it.
-        let Some(due) = slot.refresh_in() else { break };
-        tokio::time::sleep(jittered(due.max(SHORTEST_SLEEP))).await;
+        let Some(()) = due(&slot).await else { break };
         match slot.refresh().await {
             Ok(_) => (pause, failures) = (FIRST_PAUSE, 0),
             Err(e) if !e.is_transient() && failures > 1 => break,
             Err(_) => {
                 failures += 1;
-                tokio::time::sleep(jittered(pause)).await;
+                sleep(jittered(pause)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
     gone();
+}
+
+/// Sleeps until the kept token should be replaced; `None` when none is kept.
+async fn due(slot: &Slot) -> Option<()> {
+    let whole = slot.refresh_in()?;
+    let early = whole - jittered(whole);
+    // A token that is always due must not keep anybody busy.
+    sleep(SHORTEST_SLEEP).await;
+    loop {
+        let left = slot.refresh_in()?.saturating_sub(early);
+        if left.is_zero() {
+            return Some(());
+        }
+        sleep(left.min(SLICE)).await;
+    }
 }
 
 /// This pause; the next one is twice as long.
@@ -61,8 +92,15 @@ pub async fn keep_file(
     let mut pause = FIRST_PAUSE;
     let mut written = None;
     loop {
+        let is_due = slot.refresh_in().is_some_and(|due| due.is_zero());
+        // The old one is served, and stays in the file, until the new one is there.
+        let refreshed = if is_due {
+            slot.refresh().await.map(drop)
+        } else {
+            Ok(())
+        };
         let outcome = match slot.token().await {
-            Ok(token) if written.as_ref() == Some(&token.value) => Ok((token, false)),
+            Ok(token) if written.as_ref() == Some(&token.value) => refreshed.map(|()| (token, false)),
             Ok(token) => {
                 hand(&token);
                 file.write(&token.value).map(|()| {
@@ -76,14 +114,11 @@ pub async fn keep_file(
             Ok((token, is_new)) => {
                 // Tokens that are born shorter than what is asked of them are not kept: half of their life is waited.
                 let half = token.life.map(|life| life.left(clock.now()) / 2);
-                let wait = slot
-                    .refresh_in()
-                    .or(half)
-                    .unwrap_or(LONGEST_PAUSE)
-                    .max(SHORTEST_SLEEP);
-                if is_new || slot.refresh_in().is_some() {
+                let kept = slot.refresh_in();
+                if is_new || kept.is_some() {
                     pause = FIRST_PAUSE;
-                    wait
+                    kept.or(half)
+                        .map_or(LONGEST_PAUSE, |due| due.clamp(SHORTEST_SLEEP, SLICE))
                 } else {
                     doubled(&mut pause)
                 }
@@ -93,10 +128,6 @@ pub async fn keep_file(
                 doubled(&mut pause)
             }
         };
-        tokio::time::sleep(wait).await;
-        if slot.refresh_in().is_some_and(|due| due.is_zero()) {
-            // The old one is served, and stays in the file, until the new one is there.
-            let _ = slot.refresh().await;
-        }
+        sleep(wait).await;
     }
 }

@@ -13,7 +13,7 @@ use jeton_agent::facade::{Facade, Facades};
 use jeton_agent::place::Place;
 use jeton_agent::redaction::Secrets;
 use jeton_agent::service::{self, Listener};
-use jeton_agent::token_file::{TokenFile, USUAL_MODE};
+use jeton_agent::token_file::{Layout, TokenFile, USUAL_MODE};
 use jeton_agent::{secret_file, socket};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -243,6 +243,7 @@ async fn keep(
     let file = TokenFile {
         path: folder.join(name),
         mode: USUAL_MODE,
+        layout: Layout::Plain,
     };
     let slot = plan.jeton.slot(&plan.request);
     let token = slot.token().await?;
