@@ -73,7 +73,9 @@ fn ask(session: &Session, socket: &Path, mut request: Request) -> Result<Vec<u8>
     cx.policy.max_attempts = 1;
     session.run(&progress, async {
         let answer = cx.fetch("agent", &request, |response| {
-            success(response)?;
+            if response.status != 204 {
+                success(response)?;
+            }
             Ok(response.body.to_vec())
         });
         answer.await.map_err(|e: Error| Failure::from(e))
