@@ -88,7 +88,9 @@ fn main() -> ExitCode {
     match Workspace::here().and_then(|workspace| (recipe.run)(&workspace, rest)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            report::failure(&reason);
+            if !reason.is_empty() {
+                report::failure(&reason);
+            }
             ExitCode::FAILURE
         }
     }
