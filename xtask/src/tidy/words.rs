@@ -115,7 +115,7 @@ const CALLS: &[Call] = &[
     },
     Call {
         pieces: &["env::", "set_var("],
-        places: &[],
+        places: &["benches/peers/"],
         why: "the environment is a value",
     },
 ];
