@@ -10,15 +10,15 @@
 //! | [`redaction`] | a stream without the secrets in it |
 //! | [`token_file`] | a file that always holds a fresh token |
 //! | [`place`] | a private folder for the time of one run |
-//! | [`helper`] | the credential protocols of git, docker, kubectl and others |
+//! | [`consumer`] | the credential protocols of git, docker, kubectl and others |
 //! | [`hardening`], [`systemd`] | what the process takes from itself, and the service manager it tells |
 //! | [`service`], [`socket`], [`peer`], [`secret_file`] | what listens, where, for whom, and under which secret |
 pub mod agent;
 pub mod bridge;
 pub mod child;
+pub mod consumer;
 pub mod facade;
 pub mod hardening;
-pub mod helper;
 pub mod peer;
 pub mod place;
 pub mod proxy;

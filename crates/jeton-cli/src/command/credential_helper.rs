@@ -7,7 +7,7 @@ use crate::session::Session;
 use jeton::config::AMBIENT;
 use jeton::profiles::{Profiles, Wishes};
 use jeton::{Class, Error, Secret, Token, TokenRequest};
-use jeton_agent::helper::{self, Answer, LARGEST, Offer, Vault};
+use jeton_agent::consumer::{self, Answer, LARGEST, Offer, Vault};
 use jeton_agent::token_file::{Layout, TokenFile, USUAL_MODE};
 use std::ffi::OsString;
 use std::io::{BufRead, Read};
@@ -145,16 +145,16 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let verb = word.unwrap_or("get");
     let mut doors = Doors::open(session, kind, arguments)?;
     let answer = match kind {
-        Kind::Git => helper::git::answer(verb, &input()?, &mut doors),
-        Kind::Docker => helper::docker::answer(verb, &input()?, &mut doors),
-        Kind::Bazel => helper::bazel::answer(verb, &input()?, &mut doors),
+        Kind::Git => consumer::git::answer(verb, &input()?, &mut doors),
+        Kind::Docker => consumer::docker::answer(verb, &input()?, &mut doors),
+        Kind::Bazel => consumer::bazel::answer(verb, &input()?, &mut doors),
         Kind::Terraform => {
-            helper::terraform::answer(verb, arguments.words.get(1).map(String::as_str), &mut doors)
+            consumer::terraform::answer(verb, arguments.words.get(1).map(String::as_str), &mut doors)
         }
-        Kind::Kubectl => helper::kubectl::answer(&session.env, &mut doors),
-        Kind::Goauth => helper::goauth::answer(word, &mut doors),
-        Kind::Netrc => helper::netrc::answer(word, &mut doors),
-        Kind::Aws | Kind::Gcp | Kind::Cargo => helper::aws::answer(&mut doors),
+        Kind::Kubectl => consumer::kubectl::answer(&session.env, &mut doors),
+        Kind::Goauth => consumer::goauth::answer(word, &mut doors),
+        Kind::Netrc => consumer::netrc::answer(word, &mut doors),
+        Kind::Aws | Kind::Gcp | Kind::Cargo => consumer::aws::answer(&mut doors),
     };
     match answer {
         Ok(answer) => say(session, &answer),
@@ -185,8 +185,8 @@ fn input() -> Result<Vec<u8>, Failure> {
 fn gcp(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     session.output.silence();
     let document = match Doors::open(session, Kind::Gcp, arguments) {
-        Ok(mut doors) => helper::gcp::answer(&session.env, &mut doors),
-        Err(failure) => helper::gcp::failure(&Error::new(Class::Config, failure.message)),
+        Ok(mut doors) => consumer::gcp::answer(&session.env, &mut doors),
+        Err(failure) => consumer::gcp::failure(&Error::new(Class::Config, failure.message)),
     };
     let text = document.json.to_string();
     if let Some(path) = document.file {
@@ -203,12 +203,12 @@ fn gcp(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
 }
 
 fn cargo(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
-    session.output.data(&helper::cargo::hello())?;
+    session.output.data(&consumer::cargo::hello())?;
     let mut doors = Doors::open(session, Kind::Cargo, arguments)?;
     for line in std::io::stdin().lock().take(u64::MAX).lines() {
         let line = line.map_err(|e| Failure::new(Exit::Other, format!("cannot read standard input: {e}")))?;
         if !line.trim().is_empty() {
-            session.output.data(&helper::cargo::answer(&line, &mut doors))?;
+            session.output.data(&consumer::cargo::answer(&line, &mut doors))?;
         }
     }
     Ok(Exit::Done)
@@ -276,7 +276,7 @@ impl<'s> Doors<'s> {
         let hosts = &self.profiles.config().hosts;
         hosts
             .iter()
-            .find(|(name, _)| helper::host::canonical(name).as_deref() == Some(host))
+            .find(|(name, _)| consumer::host::canonical(name).as_deref() == Some(host))
             .map(|(_, entry)| entry)
     }
 
@@ -331,7 +331,7 @@ impl Vault for Doors<'_> {
     fn hosts(&self) -> Vec<(String, Option<String>)> {
         let hosts = self.profiles.config().hosts.iter();
         hosts
-            .filter_map(|(name, entry)| Some((helper::host::canonical(name)?, entry.username.clone())))
+            .filter_map(|(name, entry)| Some((consumer::host::canonical(name)?, entry.username.clone())))
             .collect()
     }
 }

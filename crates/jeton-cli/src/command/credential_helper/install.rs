@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
 use jeton::Secret;
-use jeton_agent::helper::host;
+use jeton_agent::consumer::host;
 use jeton_agent::token_file::{Layout, TokenFile};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
