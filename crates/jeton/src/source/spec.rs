@@ -74,7 +74,11 @@ impl Source for Variable {
 
     fn presence(&self, cx: &Context, _request: &TokenRequest) -> Presence {
         match cx.env.get(&self.variable) {
-            Some(_) => Presence::ready(format!("{} is set", &self.spec[4..]), self.variable.as_str()),
+            // What is made from the token it holds is of that identity, and of no other that is put there later.
+            Some(value) => Presence::ready(
+                format!("{} is set", &self.spec[4..]),
+                super::projected::fingerprint(&Secret::new(value.trim_end())),
+            ),
             None => Presence::absent(format!("{} is not set", &self.spec[4..])),
         }
     }
@@ -121,7 +125,12 @@ impl Source for NamedFile {
 
     fn presence(&self, _cx: &Context, _request: &TokenRequest) -> Presence {
         match self.file.exists() {
-            true => Presence::ready(format!("{} exists", &self.spec[5..]), self.spec.as_str()),
+            true => {
+                let held = self.file.read_now();
+                let identity =
+                    held.map_or_else(|_| Vec::new(), |token| super::projected::fingerprint(&token));
+                Presence::ready(format!("{} exists", &self.spec[5..]), identity)
+            }
             false => Presence::absent(format!("{} does not exist", &self.spec[5..])),
         }
     }
