@@ -66,6 +66,12 @@ pub struct Revoke {
     pub header: &'static str,
 }
 
+/// What is encoded in a path's segment: all but the unreserved (RFC 3986 section 2.3).
+const SEGMENT: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 const MINUTE: u64 = 60;
 const UNSAID: Duration = Duration::ZERO;
 
@@ -414,7 +420,7 @@ impl Target {
     fn fill_path(&self, template: &str, what: &str) -> Result<String, Error> {
         self.filled(template, what, |key| {
             let value = self.values.get(key)?;
-            Some(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string())
+            Some(percent_encoding::utf8_percent_encode(value, SEGMENT).to_string())
         })
     }
 
