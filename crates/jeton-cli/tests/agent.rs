@@ -1,4 +1,5 @@
 //! `jeton agent` from outside: its socket, its files, its proxies, its end.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 use jeton_test::{IssuerProcess, Run, Running, Sandbox};
 use serde_json::Value;
 use std::io::{Read, Write};
