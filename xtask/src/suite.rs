@@ -35,6 +35,9 @@ pub(crate) fn finish(tally: Tally) -> Outcome {
 /// Unit and integration tests, under nextest where it is installed: one process per test.
 fn units(workspace: &Workspace) -> Outcome<Tally> {
     const ALL: &[&str] = &["--locked", "--workspace", "--all-targets", "--no-fail-fast"];
+    // Tests of examples run them as programs; `--all-targets` builds only their test harnesses under nextest.
+    let examples = &["build", "--locked", "--workspace", "--examples"];
+    run::check(&workspace.root, &mut run::cargo(examples))?;
     let mut command = if run::is_here("cargo-nextest", "--version") {
         let mut nextest = run::cargo(&["nextest", "run", "--no-tests=pass"]);
         nextest.env("NEXTEST_HIDE_PROGRESS_BAR", "1");
