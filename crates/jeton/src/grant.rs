@@ -8,7 +8,6 @@ use crate::http::{Fault, Request, Response, checked_url};
 use crate::{Context, Error, answer};
 use jeton_core::oauth::TokenAnswer;
 use jeton_core::{Class, Failure, Moment, Token, TokenRequest, UnixTime};
-use url::Url;
 
 pub mod authority;
 pub mod client;
@@ -157,9 +156,4 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
 /// A random value of 128 bits in hexadecimal, for `jti`, `state` and `nonce`.
 pub(crate) fn random_id() -> Result<String, Error> {
     Ok(random::<16>()?.iter().map(|b| format!("{b:02x}")).collect())
-}
-
-/// An endpoint as configuration or discovery names it.
-pub(crate) fn endpoint(text: &str, what: &str) -> Result<Url, Error> {
-    checked_url(text, what)
 }

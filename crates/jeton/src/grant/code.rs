@@ -1,5 +1,6 @@
 //! The browser flow: authorization code with PKCE on a loopback port (RFC 6749 section 4.1, RFC 7636, RFC 8252).
-use super::{Ask, Authority, Client, Granted, endpoint, random, random_id};
+use super::{Ask, Authority, Client, Granted, random, random_id};
+use crate::http::checked_url;
 use crate::{Context, Error};
 use jeton_core::oauth::{Verifier, grant_type, scope_parameter};
 use jeton_core::redact;
@@ -44,7 +45,7 @@ impl<'a> Login<'a> {
         client: &'a Client,
         request: &TokenRequest,
     ) -> Result<Self, Error> {
-        let mut url = endpoint(&authority.endpoint(cx, "authorization_endpoint").await?, what)?;
+        let mut url = checked_url(&authority.endpoint(cx, "authorization_endpoint").await?, what)?;
         requires_s256(cx, what, authority).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
