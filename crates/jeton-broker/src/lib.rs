@@ -1,0 +1,1 @@
+//! The broker: verifies who asks, decides, hands out a credential or exchanges a token, and writes down that it did.
