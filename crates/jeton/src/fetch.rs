@@ -6,6 +6,7 @@ use crate::http::{Fault, Request, Response};
 use crate::{Context, Error};
 use ::http::HeaderValue;
 use ::http::header::CACHE_CONTROL;
+use futures_util::future::ready;
 use jeton_core::{Class, Failure, Step};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,9 +21,9 @@ impl Context {
         &self,
         what: &str,
         request: &Request,
-        mut read: impl FnMut(&Response) -> Result<T, Fault>,
+        read: impl FnMut(&Response) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        self.fetch_anew(what, |_| Ok(request.clone()), &mut read).await
+        self.fetch_anew(what, |_| Ok(request.clone()), read).await
     }
 
     /// The same for a request that is made anew for each attempt (a fresh `jti`, a re-read file).
@@ -33,12 +34,29 @@ impl Context {
         &self,
         what: &str,
         mut make: impl FnMut(u32) -> Result<Request, Error>,
-        mut read: impl FnMut(&Response) -> Result<T, Fault>,
+        read: impl FnMut(&Response) -> Result<T, Fault>,
     ) -> Result<T, Error> {
+        self.fetch_late(what, |number| ready(make(number)), read).await
+    }
+
+    /// The same where making the request takes time of its own: it holds a token that must be alive when it is sent,
+    /// so that a retry never carries one that has run out.
+    ///
+    /// # Errors
+    /// As [`Context::fetch`], and whatever `make` fails with.
+    pub async fn fetch_late<T, M>(
+        &self,
+        what: &str,
+        mut make: impl FnMut(u32) -> M,
+        mut read: impl FnMut(&Response) -> Result<T, Fault>,
+    ) -> Result<T, Error>
+    where
+        M: Future<Output = Result<Request, Error>>,
+    {
         let mut attempts = Attempts::of(self);
         let mut past_caches = false;
         loop {
-            let mut request = make(attempts.number)?;
+            let mut request = make(attempts.number).await?;
             if past_caches {
                 let no_cache = HeaderValue::from_static("no-cache");
                 request.headers.insert(CACHE_CONTROL, no_cache);

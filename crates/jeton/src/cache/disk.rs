@@ -144,15 +144,19 @@ impl Disk {
         Ok(())
     }
 
-    /// The body of a public document that was kept under `key`.
-    pub(crate) fn read_document(&self, key: &Key) -> Option<Vec<u8>> {
+    /// The body of a public document that was kept under `key`; `None` where there is none that can be trusted.
+    #[must_use]
+    pub fn read_document(&self, key: &Key) -> Option<Vec<u8>> {
         let folder = Folder::open(&self.path).ok()?;
         let bytes = contents(&folder, &document_name(key)).ok()?;
         super::entry::unseal(&bytes).map(<[u8]>::to_vec)
     }
 
-    /// Keeps the body of a public document.
-    pub(crate) fn write_document(&self, key: &Key, body: &[u8]) -> Result<(), String> {
+    /// Keeps the body of a public document (discovery, a key set, a trust root's metadata), whole or not at all.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn write_document(&self, key: &Key, body: &[u8]) -> Result<(), String> {
         let folder = Folder::make(&self.path).map_err(|why| why.to_string())?;
         let bytes = super::entry::seal(body);
         replace(&folder, &document_name(key), &bytes).map_err(|why| why.to_string())
