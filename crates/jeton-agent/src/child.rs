@@ -14,18 +14,22 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// What proves a platform's identity to its own endpoints: kept from the child unless it is asked for, since whoever
 /// has it can be anybody there.
-pub const KEPT_FROM_CHILD: [&str; 14] = [
+pub const KEPT_FROM_CHILD: [&str; 18] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "ACTIONS_RUNTIME_TOKEN",
+    "AMBIENT_CP_TOKEN_PUBLIC_KEY",
+    "AMBIENT_CP_TOKEN_URL",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "BOT_TOKEN",
     "BUILDKITE_AGENT_ACCESS_TOKEN",
     "BUILDKITE_AGENT_JOB_API_TOKEN",
     "CF_OIDC_REQUEST_TOKEN",
     "CF_OIDC_REQUEST_URL",
     "IDENTITY_HEADER",
+    "JETON_SESSION_TOKEN",
     "JETON_TOKEN",
     "MSI_SECRET",
     "SYSTEM_ACCESSTOKEN",

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`agent`] | a socket that only this user can open: tokens of every profile, kept fresh ahead of need |
 //! | [`facade`] | local endpoints that speak platforms' own protocols |
+//! | [`run`] | a program with a session's credentials from a broker, followed through every rotation |
 //! | [`proxy`] | a local address in front of a server: every request goes on with a fresh token |
 //! | [`bridge`] | an MCP server on HTTP to a client that speaks lines |
 //! | [`child`] | another program, with the means to get tokens late |
@@ -23,6 +24,7 @@ pub mod peer;
 pub mod place;
 pub mod proxy;
 pub mod redaction;
+pub mod run;
 pub mod secret_file;
 pub mod service;
 pub mod socket;

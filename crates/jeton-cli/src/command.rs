@@ -21,6 +21,7 @@ pub(crate) mod login;
 mod logout;
 mod man;
 mod proxy;
+mod run;
 mod status;
 pub(crate) mod token;
 mod verify;
@@ -48,6 +49,7 @@ const TABLE: &[Command] = &[
     logout::COMMAND,
     status::COMMAND,
     exec::COMMAND,
+    run::COMMAND,
     proxy::COMMAND,
     agent::COMMAND,
     credential_helper::COMMAND,

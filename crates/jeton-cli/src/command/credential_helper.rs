@@ -8,6 +8,8 @@ use jeton::config::AMBIENT;
 use jeton::profiles::{Profiles, Wishes};
 use jeton::{Class, Error, Secret, Token, TokenRequest};
 use jeton_agent::consumer::{self, Answer, LARGEST, Offer, Vault};
+use jeton_agent::run::offer;
+use jeton_agent::run::tools::SOCKET_VARIABLE;
 use jeton_agent::token_file::{Layout, TokenFile, USUAL_MODE};
 use std::ffi::OsString;
 use std::io::{BufRead, Read};
@@ -291,6 +293,17 @@ impl<'s> Doors<'s> {
 
 impl Vault for Doors<'_> {
     fn offer(&mut self, host: &str) -> Result<Option<Offer>, Error> {
+        if let Some(socket) = self.session.env.get(SOCKET_VARIABLE) {
+            let socket = PathBuf::from(socket);
+            let cx = self.profiles.context().clone();
+            let (_, progress) = self.session.context(&self.session.env);
+            let asked = async { Ok(offer::of_run(&cx, socket, host).await) };
+            let offered = self.session.run(&progress, asked);
+            let offered = offered.map_err(|failure| Error::new(Class::Cancelled, failure.message))??;
+            if offered.is_some() {
+                return Ok(offered);
+            }
+        }
         let (profile, username, audience) = match self.entry(host) {
             Some(entry) => (
                 entry.profile.clone(),

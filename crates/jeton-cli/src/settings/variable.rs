@@ -36,6 +36,12 @@ settings! {
     NO_CACHE "no-cache" "false" "neither read nor write the cache"
     REFRESH "refresh" "false" "ignore what is cached but store the new token"
     OUTPUT "output" "token" "token, json, header, curl or env"
+    BROKER "broker" "" "the broker's URL, for `jeton run`"
+    API "api" "broker" "what it speaks: broker or ambient"
+    SESSION "session" "" "an open session, for `jeton run`"
+    PROJECT "project" "" "the project, for `jeton run`"
+    USER "user" "" "the user that `jeton run` is for"
+    EVERY "every" "60s" "how often `jeton run` asks for each credential again"
     NAME "name" "" "the variable's name, for the output env"
 }
 
@@ -62,6 +68,14 @@ pub(crate) const OWN: &[Variable] = &[
     variable(
         "JETON_AGENT",
         "the socket of a running agent: a path or unix:PATH",
+    ),
+    variable(
+        "JETON_SESSION_TOKEN",
+        "the own token of the session that `jeton run --session` names",
+    ),
+    variable(
+        "JETON_RUN",
+        "inside `jeton run`: the socket at which helpers ask for its credentials",
     ),
     variable("JETON_CACHE_DIR", "the cache folder"),
     variable(
