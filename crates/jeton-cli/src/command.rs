@@ -22,9 +22,13 @@ mod logout;
 mod man;
 mod proxy;
 mod run;
+#[cfg(feature = "sign")]
+mod sign;
 mod status;
 pub(crate) mod token;
 mod verify;
+#[cfg(feature = "sign")]
+mod verify_bundle;
 mod verify_jws;
 
 /// A command.
@@ -45,6 +49,10 @@ const TABLE: &[Command] = &[
     inspect::COMMAND,
     verify::COMMAND,
     verify_jws::COMMAND,
+    #[cfg(feature = "sign")]
+    sign::COMMAND,
+    #[cfg(feature = "sign")]
+    verify_bundle::COMMAND,
     login::COMMAND,
     logout::COMMAND,
     status::COMMAND,

@@ -11,6 +11,8 @@ mod plan;
 mod progress;
 mod session;
 mod settings;
+#[cfg(feature = "sign")]
+mod signing;
 mod table;
 mod warm;
 

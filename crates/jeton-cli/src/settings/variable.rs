@@ -43,6 +43,18 @@ settings! {
     USER "user" "" "the user that `jeton run` is for"
     EVERY "every" "60s" "how often `jeton run` asks for each credential again"
     NAME "name" "" "the variable's name, for the output env"
+    IDENTITY_TOKEN "identity-token" "" "where the identity token for signing is: env:VAR, file:PATH or stdin:"
+    PROFILE "profile" "the ambient chain" "the profile that signs"
+    KEY "key" "" "a local key that signs, as PEM"
+    FULCIO_URL "fulcio-url" "the public instance's" "the certificate authority for signing"
+    REKOR_URL "rekor-url" "the public instance's" "the transparency log for signing"
+    TIMESTAMP_SERVER_URL "timestamp-server-url" "the public instance's" "the timestamp authority for signing"
+    SIGNING_CONFIG "signing-config" "the public instance's" "a file that names the services for signing"
+    TRUSTED_ROOT "trusted-root" "the public instance's" "a file with what is trusted when bundles are verified"
+    OIDC_ISSUER "oidc-issuer" "https://oauth2.sigstore.dev/auth" "where --device and --browser log in"
+    OIDC_CLIENT_ID "oidc-client-id" "sigstore" "the client as which --device and --browser log in"
+    MIN_TRUST_LEVEL "min-trust-level" "verified" "the least that must hold of a bundle"
+    YES "yes" "false" "do not ask before an identity becomes public"
 }
 
 /// A variable that is read but is no setting.

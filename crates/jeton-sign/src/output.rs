@@ -1,0 +1,40 @@
+//! Bundles as files: 0600 whatever the umask, whole or not at all.
+use crate::Bundle;
+use jeton::source::file::shown;
+use jeton::{Class, Error};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+/// What a bundle's file is called beside the file it is for.
+pub const ENDING: &str = ".sigstore.json";
+
+/// Writes a bundle: a temporary file in the same folder, made durable, put in place of what was there.
+///
+/// # Errors
+/// `Class::NotFound` when there is no such folder, `Class::Other` when the system says no; then nothing has changed.
+pub fn write(bundle: &Bundle, path: &Path) -> Result<(), Error> {
+    let json = bundle
+        .to_json()
+        .map_err(|e| Error::new(Class::Other, format!("the bundle cannot be written: {e}")))?;
+    replace(path, json.as_bytes()).map_err(|e| {
+        let class = match e.kind() {
+            std::io::ErrorKind::NotFound => Class::NotFound,
+            _ => Class::Other,
+        };
+        Error::new(class, format!("{}: {e}", shown(path)))
+    })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // Made 0600 by the crate, and removed again when anything below fails.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    File::open(folder)?.sync_all()
+}

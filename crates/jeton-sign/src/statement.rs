@@ -1,0 +1,136 @@
+//! What is said of files: an in-toto Statement v1 in a DSSE envelope.
+use crate::Artifact;
+use crate::artifact::{document, unusable};
+use jeton::source::file::shown;
+use jeton::{Class, Error};
+use jeton_core::redact;
+use serde_json::Value;
+use sigstore_types::{Sha256Hash, Statement, Subject};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The payload type of an in-toto statement (in-toto attestation framework, envelope layer).
+pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+/// SLSA provenance v1.
+pub const SLSA_PROVENANCE: &str = "https://slsa.dev/provenance/v1";
+
+/// The short names that people know, and what they stand for.
+pub const PREDICATE_TYPES: &[(&str, &str)] = &[
+    ("slsaprovenance", SLSA_PROVENANCE),
+    ("slsaprovenance1", SLSA_PROVENANCE),
+    ("slsaprovenance02", "https://slsa.dev/provenance/v0.2"),
+    ("vsa", "https://slsa.dev/verification_summary/v1"),
+    ("link", "https://in-toto.io/Link/v1"),
+    ("spdx", "https://spdx.dev/Document"),
+    ("spdxjson", "https://spdx.dev/Document"),
+    ("cyclonedx", "https://cyclonedx.org/bom"),
+    ("vuln", "https://cosign.sigstore.dev/attestation/vuln/v1"),
+    ("openvex", "https://openvex.dev/ns"),
+    ("custom", "https://cosign.sigstore.dev/attestation/v1"),
+];
+
+/// The predicate type that `text` says: a short name, or a URI as it is.
+///
+/// # Errors
+/// `Class::Config` for a text that is neither, with the nearest short name.
+pub fn predicate_type(text: &str) -> Result<String, Error> {
+    if let Some((_, uri)) = PREDICATE_TYPES.iter().find(|(name, _)| *name == text) {
+        return Ok((*uri).to_owned());
+    }
+    if url::Url::parse(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<&str> = PREDICATE_TYPES.iter().map(|(name, _)| *name).collect();
+    let message = format!("`{}` is no predicate type", redact::foreign(text, &[]));
+    Err(Error::new(Class::Config, message).with_hint(
+        match jeton::config::nearest::nearest(text, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`? else write the type's URI"),
+            None => format!("write the type's URI, or one of {}", names.join(", ")),
+        },
+    ))
+}
+
+/// A predicate from a JSON file.
+///
+/// # Errors
+/// `Class::NotFound` when it is not there, `Class::Config` when it is no JSON object.
+pub fn predicate(path: &Path) -> Result<Value, Error> {
+    let text = document(path)?;
+    let value: Result<Value, _> = serde_json::from_str(&text);
+    match value {
+        Ok(value) if value.is_object() => Ok(value),
+        Ok(_) => Err(Error::new(
+            Class::Config,
+            format!("{}: a predicate is a JSON object", shown(path)),
+        )),
+        Err(e) => {
+            let (line, column) = (e.line(), e.column());
+            Err(Error::new(
+                Class::Config,
+                format!("{}:{line}:{column}: no JSON", shown(path)),
+            ))
+        }
+    }
+}
+
+/// Files as subjects, by their names.
+#[must_use]
+pub fn subjects(artifacts: &[Artifact]) -> BTreeMap<String, Sha256Hash> {
+    artifacts.iter().map(|a| (a.name(), a.sha256())).collect()
+}
+
+/// The subjects of a checksum list as `sha256sum` writes it: 64 hexadecimal digits, white space, perhaps a star, a name.
+///
+/// # Errors
+/// `Class::NotFound` when it is not there, `Class::Protocol` for a line of another form, a name twice with different
+/// digests, or an empty list.
+pub fn checksums(path: &Path) -> Result<BTreeMap<String, Sha256Hash>, Error> {
+    let text = document(path)?;
+    let mut subjects = BTreeMap::new();
+    for (at, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let wrong = |why: &str| unusable(path, &format!("line {}: {why}", at + 1));
+        let (digest, name) = line
+            .split_once(char::is_whitespace)
+            .ok_or_else(|| wrong("no digest and name"))?;
+        let name = name.trim_start().trim_start_matches('*').trim_start_matches("./");
+        let digest = digest.trim_start_matches('\\');
+        let digest =
+            Sha256Hash::from_hex(digest).map_err(|_| wrong("no SHA-256 digest of 64 hexadecimal digits"))?;
+        if name.is_empty() {
+            return Err(wrong("no name"));
+        }
+        match subjects.insert(name.to_owned(), digest) {
+            Some(other) if other != digest => return Err(wrong("a second digest for this name")),
+            _ => (),
+        }
+    }
+    match subjects.is_empty() {
+        true => Err(unusable(path, "no subject is in it")),
+        false => Ok(subjects),
+    }
+}
+
+/// The statement as the bytes that are signed.
+///
+/// # Errors
+/// `Class::Config` without a subject, `Class::Other` when it cannot be written down.
+pub fn statement(
+    subjects: BTreeMap<String, Sha256Hash>,
+    predicate_type: &str,
+    predicate: Value,
+) -> Result<Vec<u8>, Error> {
+    if subjects.is_empty() {
+        return Err(Error::new(Class::Config, "a statement needs a subject"));
+    }
+    let subjects = subjects.into_iter();
+    let subjects = subjects
+        .map(|(name, digest)| Subject::new(name, digest.into()))
+        .collect();
+    let statement = Statement::new(subjects, predicate_type, predicate);
+    serde_json::to_vec(&statement)
+        .map_err(|e| Error::new(Class::Other, format!("the statement cannot be written: {e}")))
+}
