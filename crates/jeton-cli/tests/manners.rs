@@ -89,6 +89,13 @@ fn help_names_every_variable_and_every_variable_is_read() {
                 "JETON_AUDIENCE",
                 "JETON_SCOPE",
                 "JETON_RESOURCE",
+                // Shown where they are read: the test of `jeton run`.
+                "JETON_BROKER",
+                "JETON_API",
+                "JETON_SESSION",
+                "JETON_PROJECT",
+                "JETON_USER",
+                "JETON_EVERY",
             ]
             .contains(name)
         })

@@ -183,6 +183,30 @@ fn d3_with_an_id_the_new_route_is_asked_and_without_one_the_sessions() {
 }
 
 #[test]
+fn every_setting_has_its_variable() {
+    let server = backend(|_, _| (200, json!({ "token": GITHUB })));
+    let sandbox = sandbox();
+    let command = |every: &str| {
+        let command = sandbox.command(["run", "--provider", "github", "--", "true"]);
+        let command = command.env("PATH", "/usr/bin:/bin").env("BOT_TOKEN", "bot-token");
+        let command = command
+            .env("JETON_API", "ambient")
+            .env("JETON_BROKER", server.url());
+        let command = command.env("JETON_PROJECT", "p1").env("JETON_SESSION", "s1");
+        command.env("JETON_USER", "ann").env("JETON_EVERY", every)
+    };
+    let _ = command("1h").run().ended(0);
+    let seen = server.seen();
+    assert!(
+        seen[0].line().contains("/projects/p1/agentic-sessions/s1/"),
+        "{}",
+        seen[0].line()
+    );
+    assert_eq!(seen[0].fields("x-runner-current-user"), ["ann"]);
+    let _ = command("soon").run().ended(2);
+}
+
+#[test]
 fn d2_a_refused_token_gives_its_turn_to_the_next_once() {
     // The caller's token, which statuses answer which bearer, the exit code, and who asked in order.
     let rows: [(Option<&str>, &[(&str, u16)], i32, &[&str]); 6] = [

@@ -83,7 +83,7 @@ pub(crate) const OWN: &[Variable] = &[
     ),
     variable(
         "JETON_SESSION_TOKEN",
-        "the own token of the session that `jeton run --session` names",
+        "the own token of an open session, for `jeton run`",
     ),
     variable(
         "JETON_RUN",
