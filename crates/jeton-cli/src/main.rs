@@ -4,6 +4,7 @@
     reason = "doc comments of arguments are help texts: brackets are brackets"
 )]
 mod command;
+mod courier;
 mod exit;
 mod failure;
 mod output;
@@ -28,6 +29,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let env = Env::from_process();
     let arguments: Vec<OsString> = command::credential_helper::dispatched(std::env::args_os().collect());
+    if courier::is_called(&arguments) {
+        let exit = courier::run(env).unwrap_or_else(|failure| failure.exit);
+        return ExitCode::from(exit.code());
+    }
     let exit = match warm::recognise(&arguments) {
         Some((globals, token)) => run(env, globals, |session| command::token::run(session, &token)),
         None => general(env, arguments),

@@ -112,6 +112,7 @@ impl Session {
         let mut cx = Context::new(env.clone(), self.clock.clone());
         let progress = Progress::new(Arc::clone(&self.output));
         cx.observer = Arc::new(progress.clone());
+        cx.courier = crate::courier::courier().map(Arc::new);
         (cx, progress)
     }
 

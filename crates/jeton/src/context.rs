@@ -1,5 +1,7 @@
 //! What every call is handed: environment, clock, http, retry policy and the one deadline for all of it.
+use crate::cache::Wanted;
 use crate::http::Http;
+use crate::session::Courier;
 use crate::{Clock, Env, Error};
 use jeton_core::{Class, RetryPolicy, Secret};
 use std::sync::Arc;
@@ -19,6 +21,9 @@ pub trait Observer: Send + Sync {
     fn warning(&self, _message: &str) {}
     /// A secret came into being; who shows other programs' output hides it there (`::add-mask::`).
     fn minted(&self, _secret: &Secret) {}
+    /// From here until [`Observer::waiting`] or the end of the call, cutting it off loses something: a single-use
+    /// credential is on its way, and what replaces it is not yet in a file.
+    fn committed(&self) {}
 }
 
 struct Silent;
@@ -39,6 +44,10 @@ pub struct Context {
     pub observer: Arc<dyn Observer>,
     /// When everything must be over; set by [`Context::within`].
     pub deadline: Option<Instant>,
+    /// Who refreshes logins; `None`: this process itself, and a kill at the wrong moment costs the login.
+    pub courier: Option<Arc<Courier>>,
+    /// What a cache may answer this call with; `None`: nothing is read from one or kept in one. Set for each call.
+    pub(crate) reuse: Option<Wanted>,
 }
 
 impl Context {
@@ -54,6 +63,8 @@ impl Context {
             policy,
             observer: Arc::new(Silent),
             deadline: None,
+            courier: None,
+            reuse: None,
         }
     }
 

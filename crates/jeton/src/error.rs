@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) mod record;
+
 /// Why no token came. Cheap to clone, so that everybody who waited for the same answer gets the same error.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);

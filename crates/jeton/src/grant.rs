@@ -68,6 +68,9 @@ impl Ask<'_> {
                 request = request.secret_header("authorization", &value);
             }
             request.repeatable = self.repeatable;
+            if !self.repeatable {
+                cx.observer.committed();
+            }
             Ok(request)
         };
         cx.fetch_anew(self.what, make, read_granted).await

@@ -63,6 +63,13 @@ impl Jeton {
         kept.flatten().or_else(|| inner.kept_on_disk(request))
     }
 
+    /// The token for `request` that is on disk, if it is what is `wanted`.
+    pub(crate) fn kept(&self, request: &TokenRequest, wanted: &Wanted) -> Option<Token> {
+        let inner = &self.0;
+        let choice = inner.chain.choose(&inner.cx, request).ok()?.into_iter().next()?;
+        inner.read_disk(&choice, request, wanted, inner.cx.clock.now())
+    }
+
     /// A token that fits `request`: from memory, from disk, or fresh from the first source that is here.
     ///
     /// Dropping the future cancels what it was doing, unless others wait for the same.

@@ -2,6 +2,7 @@
 //!
 //! A profile that stands on another (a *ladder*) holds the other as its input: each rung is a token request of its own
 //! with its own caches, so that a rung whose token is good never touches what is below it.
+use crate::cache::Wanted;
 use crate::config::{AMBIENT, Config, Grant, Input, Profile};
 use crate::grant::{Authority, Client};
 use crate::session::{SessionKey, SessionStore};
@@ -163,6 +164,27 @@ impl Profiles {
             Grant::Place(spec) => source::spec::parse(spec)?,
             _ => Arc::new(rung::Rung::new(self, profile)?),
         })
+    }
+
+    /// Refreshes the session that a profile lives on, or takes what somebody else's refresh has left in the cache
+    /// meanwhile, if it is `wanted`; what is got is in the cache before the session's lease is let go.
+    pub(crate) async fn refresh_session(
+        &self,
+        name: &str,
+        request: &TokenRequest,
+        wanted: Option<Wanted>,
+    ) -> Result<Token, Error> {
+        let rung = rung::Rung::new(self, self.profile(name)?)?;
+        let jeton = self.open(name)?;
+        let held = rung.hold(&self.cx).await?;
+        if let Some(token) = wanted.and_then(|wanted| jeton.kept(request, &wanted)) {
+            return Ok(token);
+        }
+        let token = rung.refreshed(&self.cx, &held, request).await?;
+        if wanted.is_some() {
+            jeton.keep(&token, request).await?;
+        }
+        Ok(token)
     }
 
     /// Gives a token of a profile back before its time, where its target takes it; elsewhere nothing is to be done.

@@ -2,13 +2,16 @@
 //!
 //! The rules that keep a session from being lost: the session's lease is held while its refresh token is used; what
 //! the server rotated is on disk before the access token is used; an answer without a refresh token keeps the old
-//! one; `invalid_grant` clears only the refresh token, and says who must log in again.
+//! one; `invalid_grant` clears only the refresh token, and says who must log in again. That a process is killed in the
+//! middle of it costs nothing where a [`courier`] goes.
 use crate::{Context, Error};
 use jeton_core::{Class, Json, Secret, UnixTime, json};
 use std::path::PathBuf;
 
+pub mod courier;
 mod store;
 
+pub use courier::Courier;
 pub use store::{Held, SessionStore};
 
 /// What a session is known by: whose login, at which issuer, by which client.

@@ -4,7 +4,7 @@
 //! A failure is only for those who were already waiting when it happened, so that a herd makes one call, and nobody
 //! who comes later is told of a failure that may be over.
 use super::folder::{Distrust, Folder};
-use crate::Error;
+use crate::{Error, error};
 use jeton_core::{Class, Moment, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, TryLockError};
@@ -64,25 +64,13 @@ enum Record {
 struct Failed {
     uptime_ms: u64,
     wall_ms: i64,
-    class: String,
-    message: String,
-    hint: Option<String>,
-    status: Option<u16>,
-    oauth: Option<String>,
-    retry_after_ms: Option<u64>,
+    #[serde(flatten)]
+    error: error::record::Record,
 }
 
-/// The classes that are shared. A deadline and a cancellation are the holder's own affair.
-const SHARED: [(Class, &str); 8] = [
-    (Class::Config, "config"),
-    (Class::NotFound, "not-found"),
-    (Class::Refused, "refused"),
-    (Class::Unavailable, "unavailable"),
-    (Class::Throttled, "throttled"),
-    (Class::Protocol, "protocol"),
-    (Class::Trust, "trust"),
-    (Class::Token, "token"),
-];
+/// The classes that are not shared: a deadline and a cancellation are the holder's own affair, and the rest is of its
+/// own process.
+const UNSHARED: [Class; 3] = [Class::Timeout, Class::Cancelled, Class::Other];
 
 impl Lease {
     /// Opens the file, or makes it; one that is not trusted is replaced.
@@ -133,20 +121,14 @@ impl Lease {
 
     /// Leaves word for those who wait.
     pub(crate) fn fail(&self, error: &Error, now: Moment) {
-        let Some((_, class)) = SHARED.iter().find(|(class, _)| *class == error.kind()) else {
+        if UNSHARED.contains(&error.kind()) {
             return;
-        };
+        }
         self.left_word.store(true, Ordering::Relaxed);
-        let cut = |text: &str| text.chars().take(MESSAGE_CAP).collect::<String>();
         self.write(&Record::Failed(Failed {
             uptime_ms: millis(now.uptime),
             wall_ms: now.wall.millis(),
-            class: (*class).to_owned(),
-            message: cut(&error.to_string()),
-            hint: error.hint().map(cut),
-            status: error.status(),
-            oauth: error.oauth().map(cut),
-            retry_after_ms: error.retry_after().map(millis),
+            error: error::record::Record::of(error, MESSAGE_CAP),
         }));
     }
 
@@ -167,7 +149,7 @@ impl Lease {
         }
         // Others may be waiting still: the word stays for them.
         self.left_word.store(true, Ordering::Relaxed);
-        failed.into_error()
+        failed.error.into_error()
     }
 
     fn read(&self) -> Option<Record> {
@@ -208,26 +190,6 @@ impl Drop for Lease {
         if *self.held.get_mut() && !*self.left_word.get_mut() {
             self.folder.remove(&self.name);
         }
-    }
-}
-
-impl Failed {
-    fn into_error(self) -> Option<Error> {
-        let (class, _) = SHARED.iter().find(|(_, name)| *name == self.class)?;
-        let mut error = Error::new(*class, self.message);
-        if let Some(hint) = self.hint {
-            error = error.with_hint(hint);
-        }
-        if let Some(status) = self.status {
-            error = error.with_status(status);
-        }
-        if let Some(oauth) = self.oauth {
-            error = error.with_oauth(oauth);
-        }
-        if let Some(wait) = self.retry_after_ms {
-            error = error.with_retry_after(Duration::from_millis(wait));
-        }
-        Some(error)
     }
 }
 

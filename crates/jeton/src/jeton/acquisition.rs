@@ -50,7 +50,7 @@ pub(super) async fn keep(inner: &Arc<Inner>, token: &Token, request: &TokenReque
         slot: &slot,
         cx: &inner.cx,
         request,
-        newer_than: None,
+        reuse: inner.wanted(Duration::ZERO),
     };
     acquisition.store(&choice, token).await;
     Ok(())
@@ -84,13 +84,23 @@ fn call(
     let (inner, slot) = (Arc::clone(inner), Arc::clone(slot));
     async move {
         let request = slot.request.clone().min_validity(need);
-        let cx = inner.cx.within(inner.settings.timeout);
+        let mut cx = inner.cx.within(inner.settings.timeout);
+        let since = if inner.settings.refresh {
+            Some(inner.cx.clock.now())
+        } else {
+            newer_than
+        };
+        let reuse = Wanted {
+            since,
+            ..inner.wanted(Duration::ZERO)
+        };
+        cx.reuse = Some(reuse).filter(|_| inner.disk.is_some());
         let acquisition = Acquisition {
             inner: &inner,
             slot: &slot,
             cx: &cx,
             request: &request,
-            newer_than,
+            reuse,
         };
         cx.bounded("token", acquisition.run()).await.map(Arc::new)
     }
@@ -102,7 +112,8 @@ struct Acquisition<'a> {
     slot: &'a Slot,
     cx: &'a Context,
     request: &'a TokenRequest,
-    newer_than: Option<Moment>,
+    /// What of the disk cache will do; one that lives too short is seen too.
+    reuse: Wanted,
 }
 
 impl Acquisition<'_> {
@@ -123,7 +134,7 @@ impl Acquisition<'_> {
             return fetch_living(inner, self.cx, choice, self.request).await;
         }
         let started = inner.cx.clock.now();
-        if let Some(token) = self.look(choice, started) {
+        if let Some(token) = self.look(choice) {
             return Ok(token);
         }
         let lease = match self.turn(choice, started).await {
@@ -162,7 +173,7 @@ impl Acquisition<'_> {
             return Turn::Alone;
         };
         let key = inner.scoped(choice, self.request, |key, _| *key);
-        let look = || self.look(choice, started);
+        let look = || self.look(choice);
         let turn = Turn::wait(disk, &key, &inner.cx, started, look).await;
         turn.unwrap_or_else(|why| {
             disk.warn(inner.cx.observer.as_ref(), &why);
@@ -172,19 +183,10 @@ impl Acquisition<'_> {
 
     /// Looks for a token on disk. One that is alive but does not live long enough is kept in memory, for the case
     /// that no better one can be had.
-    fn look(&self, choice: &Choice, started: Moment) -> Option<Token> {
+    fn look(&self, choice: &Choice) -> Option<Token> {
         let inner = self.inner;
-        let since = if inner.settings.refresh {
-            Some(started)
-        } else {
-            self.newer_than
-        };
-        let wanted = Wanted {
-            since,
-            ..inner.wanted(Duration::ZERO)
-        };
         let now = inner.cx.clock.now();
-        let token = inner.read_disk(choice, self.request, &wanted, now)?;
+        let token = inner.read_disk(choice, self.request, &self.reuse, now)?;
         self.remember(&token, now);
         let left = token.life.map_or(Duration::ZERO, |life| life.left_at_least(now));
         (left >= self.request.min_validity).then_some(token)

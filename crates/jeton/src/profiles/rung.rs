@@ -4,10 +4,12 @@ use super::{Profiles, fingerprint};
 use crate::config::{Grant, Input, Profile, Reference};
 use crate::grant::exchange::Exchange;
 use crate::grant::{Authority, Client, Granted, client_credentials, jwt_bearer, login_needed, refresh};
+use crate::session::courier::Errand;
 use crate::session::{Held, Session, SessionKey, SessionStore};
 use crate::{Context, Error, Jeton, Presence, Source};
 use futures_util::future::BoxFuture;
 use jeton_core::{Class, Secret, Token, TokenRequest};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A profile that asks a token endpoint.
@@ -20,6 +22,8 @@ pub(super) struct Rung {
     wanted: TokenRequest,
     /// How long the input's token must live at least, where its profile says; else as long as the call's.
     margin: Option<Duration>,
+    /// Where the profile is written: who does an errand for us reads it there.
+    config: Option<PathBuf>,
     kind: Kind,
 }
 
@@ -87,6 +91,7 @@ impl Rung {
             client,
             wanted,
             margin,
+            config: profiles.config.path.clone(),
             kind,
         })
     }
@@ -110,12 +115,38 @@ impl Rung {
         ])
     }
 
+    /// A token from the session, whose lease is `held`.
+    pub(super) async fn refreshed(
+        &self,
+        cx: &Context,
+        held: &Held,
+        request: &TokenRequest,
+    ) -> Result<Token, Error> {
+        let granted = self.refresh(cx, held, request).await?;
+        self.token(cx, &granted, request)
+    }
+
+    /// What was granted, if it is all that was asked for.
+    fn token(&self, cx: &Context, granted: &Granted, request: &TokenRequest) -> Result<Token, Error> {
+        for scope in granted.answer.withheld(&request.scopes) {
+            let scope = jeton_core::redact::foreign(scope, &[]);
+            if scope != "offline_access" && scope != "openid" {
+                return Err(Error::new(
+                    Class::Refused,
+                    format!("{}: the scope \"{scope}\" was not granted", self.what),
+                )
+                .with_hint("ask for less, or have the scope added to the grant"));
+            }
+        }
+        granted.into_token(cx, self.profile.grant.name(), request, &self.what)
+    }
+
     async fn ask(&self, cx: &Context, request: &TokenRequest) -> Result<Granted, Error> {
         match &self.kind {
             Kind::ClientCredentials => {
                 client_credentials::ask(cx, &self.what, &self.authority, &self.client, request).await
             }
-            Kind::Session { .. } => self.refresh(cx, request).await,
+            Kind::Session { .. } => self.refresh(cx, &self.hold(cx).await?, request).await,
             Kind::JwtBearer(input) | Kind::Exchange(input, _) => {
                 self.climb(cx, input, self.wanted.clone(), request).await
             }
@@ -164,23 +195,49 @@ impl Rung {
         }
     }
 
-    /// Uses the session's refresh token, alone on this machine, and writes down what the server rotated before anyone
-    /// uses what it granted.
-    async fn refresh(&self, cx: &Context, request: &TokenRequest) -> Result<Granted, Error> {
+    /// Waits until nobody else on this machine uses the session that this rung lives on.
+    pub(super) async fn hold(&self, cx: &Context) -> Result<Held, Error> {
+        match &self.kind {
+            Kind::Session { store, key, .. } => store.hold(cx, key).await,
+            _ => Err(self.sessionless()),
+        }
+    }
+
+    fn sessionless(&self) -> Error {
+        Error::new(Class::Other, format!("{}: no session here", self.what))
+    }
+
+    /// Has a courier refresh, so that a kill of this process costs nothing. `None`: there is none to send, or he came
+    /// to nothing.
+    async fn sent(&self, cx: &Context, request: &TokenRequest) -> Option<Result<Token, Error>> {
+        let (Some(courier), Some(config)) = (&cx.courier, &self.config) else {
+            return None;
+        };
         let Kind::Session {
-            store,
-            key,
-            start,
-            login,
+            store, key, start, ..
         } = &self.kind
         else {
-            return Err(Error::new(
-                Class::Other,
-                format!("{}: no session here", self.what),
-            ));
+            return None;
         };
-        let held = store.hold(cx, key).await?;
-        let mut session = self.session(cx, &held, key, start.as_ref(), login).await?;
+        let session = || store.read(cx, key).ok().flatten();
+        let has_token = start.is_some() || session().is_some_and(|s| s.refresh_token.is_some());
+        if !has_token {
+            return None;
+        }
+        let errand = Errand::new(config.clone(), &self.profile.name, cx, request);
+        courier.send(cx, &errand).await
+    }
+
+    /// Uses the session's refresh token, whose lease is `held`, and writes down what the server rotated before anyone
+    /// uses what it granted.
+    async fn refresh(&self, cx: &Context, held: &Held, request: &TokenRequest) -> Result<Granted, Error> {
+        let Kind::Session {
+            key, start, login, ..
+        } = &self.kind
+        else {
+            return Err(self.sessionless());
+        };
+        let mut session = self.session(cx, held, key, start.as_ref(), login).await?;
         let Some(token) = session.refresh_token.clone() else {
             return Err(login_needed(login, "the session is over"));
         };
@@ -296,18 +353,11 @@ impl Source for Rung {
         request: &'a TokenRequest,
     ) -> BoxFuture<'a, Result<Token, Error>> {
         Box::pin(async move {
-            let granted = self.ask(cx, request).await?;
-            for scope in granted.answer.withheld(&request.scopes) {
-                let scope = jeton_core::redact::foreign(scope, &[]);
-                if scope != "offline_access" && scope != "openid" {
-                    return Err(Error::new(
-                        Class::Refused,
-                        format!("{}: the scope \"{scope}\" was not granted", self.what),
-                    )
-                    .with_hint("ask for less, or have the scope added to the grant"));
-                }
+            if let Some(answer) = self.sent(cx, request).await {
+                return answer;
             }
-            granted.into_token(cx, self.profile.grant.name(), request, &self.what)
+            let granted = self.ask(cx, request).await?;
+            self.token(cx, &granted, request)
         })
     }
 }
