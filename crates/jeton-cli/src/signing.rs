@@ -1,10 +1,19 @@
 //! From arguments to a signature: which identity, which services, and where the bundles go.
+mod consent;
+mod identity;
+mod instance;
+
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::plan::Pace;
+use crate::plan::{self, Pace};
 use crate::session::Session;
+use crate::settings::Layers;
 use crate::settings::variable as setting;
-use jeton_sign::{Content, Key, TrustedRoot, output, signer};
+use identity::Identity;
+use instance::Instance;
+use jeton::context::DEFAULT_TIMEOUT;
+use jeton_sign::trust::Repository;
+use jeton_sign::{Content, Key, Signer, TrustedRoot, output, signer};
 use std::path::{Path, PathBuf};
 
 // Who signs, and by whose services. (No doc comment: it would become the command's.)
@@ -88,12 +97,41 @@ impl Outlet {
 
 impl Signing {
     /// Signs each of `outlets`.
-    pub(crate) fn run(&self, session: &Session, _batch: bool, outlets: &[Outlet]) -> Result<Exit, Failure> {
+    pub(crate) fn run(&self, session: &Session, batch: bool, outlets: &[Outlet]) -> Result<Exit, Failure> {
         let layers = session.layers()?;
         if let Some(path) = layers.text(&setting::KEY, self.key.as_ref())? {
             return self.with_key(session, Path::new(&path), outlets);
         }
-        Err(Failure::usage("keyless signing is not there yet"))
+        let identity = identity::chosen(self, session)?;
+        let instance = instance::named(self, session)?;
+        if self.dry_run {
+            let (who, whom) = (identity.describe(), instance.describe());
+            for outlet in outlets {
+                let to = outlet.bundle.display();
+                let what = format!(
+                    "{}: would be signed as {who}, by {whom}; bundle {to}",
+                    outlet.name
+                );
+                session.output.note(&what);
+            }
+            return Ok(Exit::Done);
+        }
+        self.keyless(session, batch, identity, instance, outlets)
+    }
+
+    /// Whether services other than the public instance's were named.
+    fn is_private(&self, layers: Layers<'_>) -> Result<bool, Failure> {
+        let named = [
+            (&setting::FULCIO_URL, &self.fulcio_url),
+            (&setting::REKOR_URL, &self.rekor_url),
+            (&setting::SIGNING_CONFIG, &self.signing_config),
+        ];
+        for (setting, flag) in named {
+            if layers.text(setting, flag.as_ref())?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn with_key(&self, session: &Session, path: &Path, outlets: &[Outlet]) -> Result<Exit, Failure> {
@@ -105,23 +143,68 @@ impl Signing {
         let key = Key::read(path)?;
         for outlet in outlets {
             if self.dry_run {
-                let path = path.display();
-                session.output.note(&format!(
-                    "{}: would be signed with the key in {path}",
-                    outlet.name
-                ));
+                let key = path.display();
+                let what = format!("{}: would be signed with the key in {key}", outlet.name);
+                session.output.note(&what);
                 continue;
             }
             output::write(&signer::sign_with_key(&outlet.content, &key)?, &outlet.bundle)?;
-            session
-                .output
-                .note(&format!("{}: signed, {}", outlet.name, outlet.bundle.display()));
+            let what = format!("{}: signed, {}", outlet.name, outlet.bundle.display());
+            session.output.note(&what);
         }
         Ok(Exit::Done)
+    }
+
+    fn keyless(
+        &self,
+        session: &Session,
+        batch: bool,
+        identity: Identity,
+        instance: Instance,
+        outlets: &[Outlet],
+    ) -> Result<Exit, Failure> {
+        let layers = session.layers()?;
+        let env = plan::with_ca_file(layers, session.env.clone())?;
+        let (mut cx, progress) = session.context(&env);
+        let timeout;
+        (cx.policy, timeout) = plan::policy(layers, &self.pace)?;
+        progress.within(timeout);
+        session.run(&progress, async {
+            let (services, trust) = instance.settled(&cx.within(timeout), &session.output).await?;
+            let identity = identity.settled(session, &services, &progress, self)?;
+            let signer = Signer::new(cx, services, trust, identity)
+                .timeout(timeout)
+                .batch(batch);
+            for outlet in outlets {
+                progress.within(timeout);
+                let signed = signer.sign(&outlet.content).await?;
+                output::write(&signed.bundle, &outlet.bundle)?;
+                let who = signer::shown(&signed);
+                let (name, to, index) = (&outlet.name, outlet.bundle.display(), signed.log_index);
+                let what = format!("{name}: signed as {who}, entry {index} of the log; {to}");
+                session.output.note(&what);
+            }
+            Ok(Exit::Done)
+        })
     }
 }
 
 /// The trust root of the public instance.
-pub(crate) fn public_trust(_session: &Session) -> Result<TrustedRoot, Failure> {
-    Err(Failure::usage("which authorities are trusted?").with_hint("say --trusted-root FILE"))
+pub(crate) fn public_trust(session: &Session) -> Result<TrustedRoot, Failure> {
+    let env = plan::with_ca_file(session.layers()?, session.env.clone())?;
+    let (cx, progress) = session.context(&env);
+    let cx = cx.within(DEFAULT_TIMEOUT);
+    progress.within(DEFAULT_TIMEOUT);
+    session.run(&progress, async {
+        let trust = Repository::public().trust(&cx).await;
+        Ok(trust.map_err(offline)?.root)
+    })
+}
+
+/// Who cannot reach the public repository may have the file.
+fn offline(error: jeton::Error) -> jeton::Error {
+    match error.hint() {
+        None => error.with_hint("--trusted-root FILE needs no network"),
+        Some(_) => error,
+    }
 }

@@ -13,7 +13,7 @@ pub const DOCUMENT_CAP: u64 = 16 * 1024 * 1024;
 /// A file that is signed or verified.
 #[derive(Clone, Debug)]
 pub struct Artifact {
-    path: PathBuf,
+    path: Option<PathBuf>,
     sha256: Sha256Hash,
 }
 
@@ -27,20 +27,39 @@ impl Artifact {
         let digest = digest_of(&path, HashAlgorithm::Sha2256)?;
         let sha256 = Sha256Hash::try_from(digest.as_bytes())
             .map_err(|_| Error::new(Class::Other, "a SHA-256 digest of another length"))?;
-        Ok(Self { path, sha256 })
+        Ok(Self {
+            path: Some(path),
+            sha256,
+        })
     }
 
-    /// Where it is.
+    /// A file that is not here, by its digest.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn of_digest(sha256: Sha256Hash) -> Self {
+        Self { path: None, sha256 }
+    }
+
+    /// Where it is; `None` when only its digest is known.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    fn here(&self) -> Result<&Path, Error> {
+        let message = "the file itself is needed, and only its SHA-256 digest is known";
+        self.path().ok_or_else(|| Error::new(Class::Config, message))
     }
 
     /// Its name without the folder: what a statement calls it.
     #[must_use]
     pub fn name(&self) -> String {
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
-        name.to_string_lossy().into_owned()
+        let name = self
+            .path()
+            .map(|path| path.file_name().unwrap_or(path.as_os_str()));
+        name.map_or_else(
+            || self.sha256.to_hex(),
+            |name| name.to_string_lossy().into_owned(),
+        )
     }
 
     /// Its SHA-256 digest, as it was when it was opened.
@@ -56,7 +75,7 @@ impl Artifact {
     pub fn digest(&self, algorithm: HashAlgorithm) -> Result<ArtifactDigest, Error> {
         match algorithm {
             HashAlgorithm::Sha2256 => Ok(ArtifactDigest::sha256(self.sha256)),
-            other => digest_of(&self.path, other),
+            other => digest_of(self.here()?, other),
         }
     }
 
@@ -65,7 +84,8 @@ impl Artifact {
     /// # Errors
     /// As [`Artifact::open`].
     pub fn bytes(&self) -> Result<Vec<u8>, Error> {
-        std::fs::read(&self.path).map_err(|e| unreadable(&self.path, &e))
+        let path = self.here()?;
+        std::fs::read(path).map_err(|e| unreadable(path, &e))
     }
 }
 

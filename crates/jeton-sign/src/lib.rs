@@ -20,16 +20,24 @@
 //! Bundles, certificates, proofs and timestamps are the Sigstore project's crates' business. Every connection is
 //! jeton's: same deadlines, same caps, same retries.
 pub mod artifact;
+pub mod fulcio;
+pub mod identity;
 pub mod key;
+pub mod login;
 pub mod output;
+pub mod rekor;
+pub mod services;
 pub mod signer;
 pub mod statement;
+pub mod timestamp;
 pub mod trust;
 pub mod verification;
 
 pub use artifact::Artifact;
+pub use identity::{Disclosure, Identity, Tokens};
 pub use key::{Key, PublicKey};
-pub use signer::Content;
+pub use services::Services;
+pub use signer::{Content, Signed, Signer};
 pub use sigstore_trust_root::TrustedRoot;
 pub use sigstore_types::Bundle;
 pub use verification::{Expectations, Level, Verification};

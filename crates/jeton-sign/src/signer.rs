@@ -1,17 +1,41 @@
 //! From a file, or a statement about files, to a bundle.
+//!
+//! ```text
+//! key of the moment -> token, now -> certificate -> signature -> timestamp -> log entry -> verified -> bundle
+//! ```
+//! The log comes last, because nothing of it can be taken back.
+use crate::fulcio::{self, Certificate};
+use crate::identity::Tokens;
+use crate::rekor::{self, Entry};
+use crate::services::Services;
 use crate::statement::PAYLOAD_TYPE;
-use crate::{Artifact, Bundle, Key};
-use jeton::Error;
+use crate::verification::{self, Level};
+use crate::{Artifact, Bundle, Key, timestamp};
+use jeton::{Class, Context, Error};
+use jeton_core::redact;
 use sigstore_bundle::builder::{BundleV03, VerificationMaterialV03};
-use sigstore_types::{DsseEnvelope, DsseSignature, KeyId, PayloadBytes, SignatureContent};
+use sigstore_crypto::hash::sha256;
+use sigstore_trust_root::TrustedRoot;
+use sigstore_types::{
+    DsseEnvelope, DsseSignature, KeyId, PayloadBytes, Sha256Hash, SignatureBytes, SignatureContent,
+    TransparencyLogEntry,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+mod unverified;
+
+/// A certificate that has less left than this is not used for another signature.
+const LEAST_LEFT: Duration = Duration::from_secs(30);
 
 /// What is signed.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// A file itself.
     File(Artifact),
-    /// A statement about files, as the bytes of its JSON.
-    Statement(Vec<u8>),
+    /// A statement about files: its bytes, and the digest of one of its subjects.
+    Statement(Vec<u8>, Sha256Hash),
 }
 
 impl Content {
@@ -19,13 +43,29 @@ impl Content {
     fn signed_by(&self, key: &Key) -> Result<SignatureContent, Error> {
         Ok(match self {
             Self::File(artifact) => SignatureContent::MessageSignature(key.sign_artifact(artifact)?),
-            Self::Statement(json) => {
+            Self::Statement(json, _) => {
                 let signature = key.sign(&sigstore_types::pae(PAYLOAD_TYPE, json))?;
                 let signature = DsseSignature::new(signature, KeyId::default());
                 let payload = PayloadBytes::from_bytes(json);
                 SignatureContent::DsseEnvelope(DsseEnvelope::new(PAYLOAD_TYPE, payload, signature))
             }
         })
+    }
+
+    /// The digest of what the signature is over: of the file, or of the envelope's encoding.
+    fn digest(&self) -> Sha256Hash {
+        match self {
+            Self::File(artifact) => artifact.sha256(),
+            Self::Statement(json, _) => sha256(&sigstore_types::pae(PAYLOAD_TYPE, json)),
+        }
+    }
+
+    /// What a verifier of the bundle would be given.
+    fn artifact(&self) -> Artifact {
+        match self {
+            Self::File(artifact) => artifact.clone(),
+            Self::Statement(_, subject) => Artifact::of_digest(*subject),
+        }
     }
 }
 
@@ -36,4 +76,179 @@ impl Content {
 pub fn sign_with_key(content: &Content, key: &Key) -> Result<Bundle, Error> {
     let material = VerificationMaterialV03::PublicKey { hint: key.hint()? };
     Ok(BundleV03::new(material, content.signed_by(key)?).into_bundle())
+}
+
+/// A finished signature.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The bundle.
+    pub bundle: Bundle,
+    /// The certificate's subject.
+    pub identity: Option<String>,
+    /// Who vouched for it.
+    pub issuer: Option<String>,
+    /// The entry's number in the log.
+    pub log_index: u64,
+}
+
+/// Signs keyless, with one instance's services.
+pub struct Signer {
+    cx: Context,
+    services: Services,
+    trust: Option<Arc<TrustedRoot>>,
+    tokens: Tokens,
+    timeout: Duration,
+    batch: bool,
+    held: Mutex<Option<Arc<Pair>>>,
+}
+
+/// A key and its certificate.
+struct Pair {
+    key: Key,
+    certificate: Certificate,
+}
+
+impl Signer {
+    /// A signer. Without a trust root, what the services answer is only held against itself.
+    #[must_use]
+    pub fn new(cx: Context, services: Services, trust: Option<Arc<TrustedRoot>>, tokens: Tokens) -> Self {
+        Self {
+            cx,
+            services,
+            trust,
+            tokens,
+            timeout: jeton::context::DEFAULT_TIMEOUT,
+            batch: false,
+            held: Mutex::default(),
+        }
+    }
+
+    /// The same, in which each signature must be done within `timeout`.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The same, which uses a certificate for further signatures while it is valid.
+    #[must_use]
+    pub fn batch(mut self, yes: bool) -> Self {
+        self.batch = yes;
+        self
+    }
+
+    /// One signature: a token of its own, a certificate of its own (unless this is a batch), a log entry, and all of it
+    /// verified.
+    ///
+    /// # Errors
+    /// [`Error`] of every class; `Class::Trust` when what the services answered does not verify.
+    pub async fn sign(&self, content: &Content) -> Result<Signed, Error> {
+        if self.tokens.is_interactive() {
+            // The deadline is for machines; a person has his own.
+            self.tokens.living(&self.cx).await?;
+        }
+        let cx = self.cx.within(self.timeout);
+        cx.bounded("signature", self.sign_within(&cx, content)).await
+    }
+
+    async fn sign_within(&self, cx: &Context, content: &Content) -> Result<Signed, Error> {
+        let pair = self.pair(cx).await?;
+        let certificate = &pair.certificate;
+        let signed = content.signed_by(&pair.key)?;
+        let signature = signature(&signed)?;
+        let stamp = match &self.services.timestamp {
+            Some(authority) => Some(timestamp::stamp(cx, authority, &signature).await?),
+            None => None,
+        };
+        let entry = Entry {
+            content: &signed,
+            digest: content.digest(),
+            signature: &signature,
+            certificate: &certificate.leaf,
+        };
+        let entry = rekor::log(cx, &self.services, &entry).await?;
+        let material = VerificationMaterialV03::Certificate(certificate.leaf.clone());
+        let bundle = BundleV03::new(material, signed).with_tlog_entry(entry.clone());
+        let bundle = match stamp {
+            Some(stamp) => bundle.with_rfc3161_timestamp(stamp),
+            None => bundle,
+        };
+        let bundle = bundle.into_bundle();
+        self.verify(content, &bundle, certificate, &entry)?;
+        Ok(Signed {
+            bundle,
+            identity: certificate
+                .info
+                .identity
+                .as_ref()
+                .map(|name| name.as_str().to_owned()),
+            issuer: certificate.info.issuer.clone(),
+            log_index: entry.log_index.get(),
+        })
+    }
+
+    /// A key with a certificate: the one that is held, in a batch, or new ones.
+    async fn pair(&self, cx: &Context) -> Result<Arc<Pair>, Error> {
+        let mut held = self.held.lock().await;
+        if let Some(pair) = held
+            .as_ref()
+            .filter(|pair| self.batch && is_valid(cx, &pair.certificate))
+        {
+            return Ok(Arc::clone(pair));
+        }
+        let key = Key::generate()?;
+        let certificate = fulcio::certify(cx, &self.services.fulcio, &key, &self.tokens).await?;
+        let pair = Arc::new(Pair { key, certificate });
+        *held = self.batch.then(|| Arc::clone(&pair));
+        Ok(pair)
+    }
+
+    /// Holds everything that was answered against the trust root, before success is said.
+    fn verify(
+        &self,
+        content: &Content,
+        bundle: &Bundle,
+        certificate: &Certificate,
+        entry: &TransparencyLogEntry,
+    ) -> Result<(), Error> {
+        let Some(trust) = &self.trust else {
+            return unverified::check(bundle, certificate, entry);
+        };
+        let found = verification::by_certificate(&content.artifact(), bundle, trust)?;
+        if found.level == Level::Verified {
+            return Ok(());
+        }
+        let reasons: Vec<String> = found
+            .failures
+            .iter()
+            .map(|failure| format!("{}: {}", failure.code.name(), failure.detail))
+            .collect();
+        let message = format!(
+            "what the services answered does not verify: {}",
+            reasons.join("; ")
+        );
+        Err(Error::new(Class::Trust, message)
+            .with_hint("the trust root (--trusted-root) must be that of the instance that signs"))
+    }
+}
+
+fn signature(content: &SignatureContent) -> Result<SignatureBytes, Error> {
+    match content {
+        SignatureContent::MessageSignature(signature) => Ok(signature.signature.clone()),
+        SignatureContent::DsseEnvelope(envelope) => Ok(envelope.signature.sig.clone()),
+        _ => Err(Error::new(Class::Other, "a signature of an unknown kind")),
+    }
+}
+
+/// Whether a certificate has some time left, by the clock here.
+fn is_valid(cx: &Context, certificate: &Certificate) -> bool {
+    let left = certificate.info.not_after.as_second() - cx.clock.now().wall.seconds();
+    u64::try_from(left).is_ok_and(|left| left >= LEAST_LEFT.as_secs())
+}
+
+/// What a message says of a signer's identity.
+#[must_use]
+pub fn shown(signed: &Signed) -> String {
+    let name = signed.identity.as_deref().unwrap_or("nobody by name");
+    redact::foreign(name, &[])
 }

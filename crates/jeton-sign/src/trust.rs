@@ -1,8 +1,27 @@
-//! What is trusted: the authorities, logs and timestamp authorities of one instance of Sigstore.
+//! What is trusted: the authorities, logs and timestamp authorities of one instance of Sigstore. From a file, or from a
+//! TUF repository (The Update Framework), whose metadata is signed, versioned and expires.
+//!
+//! What was fetched is kept in the disk cache and verified anew each time it is read. While it has not expired, nothing
+//! is fetched.
+mod repository;
+
 use crate::artifact::{document, unusable};
-use jeton::Error;
-use sigstore_trust_root::TrustedRoot;
+use jeton::cache::{Disk, locate};
+use jeton::{Class, Context, Error};
+use repository::{Kept, Mirror};
+use sigstore_trust_root::{SigningConfig, TrustedRoot};
+use sigstore_tuf::{StoreRepository, Updater};
 use std::path::Path;
+
+/// Where the public instance says what is to be trusted.
+const PUBLIC_URL: &str = "https://tuf-repo-cdn.sigstore.dev";
+/// The root of that repository as it was when this program was made: all later ones are signed by it or by one
+/// in between.
+const PUBLIC_ROOT: &[u8] = include_bytes!("trust/root.json");
+/// The trust root's name in a repository.
+const TRUSTED_ROOT: &str = "trusted_root.json";
+/// The signing config's.
+const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
 
 /// A trust root from a file (`trusted_root.json`).
 ///
@@ -13,4 +32,109 @@ pub fn read(path: &Path) -> Result<TrustedRoot, Error> {
         let why = jeton_core::redact::foreign(&e.to_string(), &[]);
         unusable(path, &format!("it is no trust root: {why}"))
     })
+}
+
+/// A TUF repository, and the root that is trusted from the start.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    url: String,
+    root: Vec<u8>,
+}
+
+/// What a repository says.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// What is trusted.
+    pub root: TrustedRoot,
+    /// Which services there are.
+    pub services: SigningConfig,
+}
+
+impl Repository {
+    /// The public instance's.
+    #[must_use]
+    pub fn public() -> Self {
+        Self {
+            url: PUBLIC_URL.to_owned(),
+            root: PUBLIC_ROOT.to_vec(),
+        }
+    }
+
+    /// Another one, with the root metadata (`root.json`) that is trusted.
+    #[must_use]
+    pub fn at(url: impl Into<String>, root: impl Into<Vec<u8>>) -> Self {
+        Self {
+            url: url.into(),
+            root: root.into(),
+        }
+    }
+
+    /// What it says: from the cache while that has not expired, else fetched. Older metadata than was seen before,
+    /// metadata that has expired, and whatever is not signed as it should be, is refused.
+    ///
+    /// # Errors
+    /// `Class::Trust` for metadata that is not to be trusted, else as [`Context::fetch`].
+    pub async fn trust(&self, cx: &Context) -> Result<Trust, Error> {
+        let now = now(cx)?;
+        let kept = locate(&cx.env).map(|path| Kept::new(Disk::at(path), &self.url));
+        if let Some(kept) = &kept {
+            let offline = Updater::new(StoreRepository::new(kept.clone()), &self.root);
+            let offline = offline.map_err(|e| refused(&e))?.with_store(kept.clone());
+            if let Ok(trust) = said(offline, now).await {
+                return Ok(trust);
+            }
+        }
+        let mirror = Mirror::new(cx.clone(), &self.url)?;
+        let online = Updater::new(mirror, &self.root).map_err(|e| refused(&e))?;
+        let online = match kept {
+            Some(kept) => online.with_store(kept),
+            None => online,
+        };
+        said(online, now).await
+    }
+}
+
+async fn said(mut updater: Updater, now: jiff::Timestamp) -> Result<Trust, Error> {
+    updater.refresh(now).await.map_err(|e| refused(&e))?;
+    let root = updater
+        .get_target(TRUSTED_ROOT, now)
+        .await
+        .map_err(|e| refused(&e))?;
+    let services = updater
+        .get_target(SIGNING_CONFIG, now)
+        .await
+        .map_err(|e| refused(&e))?;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| unreadable("it is no text"));
+    Ok(Trust {
+        root: TrustedRoot::from_json(&text(root)?).map_err(|e| unreadable(&e.to_string()))?,
+        services: SigningConfig::from_json(&text(services)?).map_err(|e| unreadable(&e.to_string()))?,
+    })
+}
+
+fn unreadable(why: &str) -> Error {
+    let why = jeton_core::redact::foreign(why, &[]);
+    Error::new(
+        Class::Protocol,
+        format!("trust root: what the repository holds cannot be used: {why}"),
+    )
+}
+
+fn now(cx: &Context) -> Result<jiff::Timestamp, Error> {
+    jiff::Timestamp::from_second(cx.clock.now().wall.seconds())
+        .map_err(|_| Error::new(Class::Other, "the clock is set to a time that no calendar has"))
+}
+
+/// What a failed update means: the error of the fetch, where that was it, else that the metadata is not to be trusted.
+fn refused(error: &sigstore_tuf::Error) -> Error {
+    if let Some(error) = repository::fetch_error(error) {
+        return error;
+    }
+    let why = jeton_core::redact::foreign(&error.to_string(), &[]);
+    Error::new(
+        Class::Trust,
+        format!("trust root: the repository's metadata is refused: {why}"),
+    )
+    .with_hint(
+        "a clock that is wrong makes good metadata look expired; --trusted-root FILE needs no repository",
+    )
 }

@@ -234,7 +234,12 @@ impl Verification {
     }
 }
 
-fn by_certificate(artifact: &Artifact, bundle: &Bundle, trust: &TrustedRoot) -> Result<Verification, Error> {
+/// Judges everything about a keyless bundle but whose it is.
+pub(crate) fn by_certificate(
+    artifact: &Artifact,
+    bundle: &Bundle,
+    trust: &TrustedRoot,
+) -> Result<Verification, Error> {
     let mut found = Verification {
         level: Level::Unverified,
         identity: None,

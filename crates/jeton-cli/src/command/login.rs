@@ -2,6 +2,7 @@
 use super::Command;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::settings::variable as setting;
@@ -130,12 +131,7 @@ fn log_in(
     let (mut cx, progress) = session.context(&session.env);
     cx.policy = crate::plan::policy(session.layers()?, &crate::plan::Pace::default())?.0;
     let runtime_cx = cx.clone();
-    let shown = Shown {
-        session,
-        progress: progress.clone(),
-        open,
-        timeout,
-    };
+    let shown = Shown::new(session, &progress, open, timeout);
     progress.within(timeout);
     session.run(&progress, async {
         let cx = runtime_cx.within(timeout);
@@ -169,16 +165,31 @@ fn flow(session: &Session, own: LoginFlow, asked: Option<LoginFlow>) -> LoginFlo
     }
 }
 
-struct Shown<'a> {
-    session: &'a Session,
+/// Shows a person what he has to do to log in.
+pub(crate) struct Shown {
+    output: Arc<Output>,
     progress: Progress,
+    /// Whether a browser is opened.
     open: bool,
     timeout: Duration,
 }
 
-impl LoginPrompt for Shown<'_> {
+impl Shown {
+    /// Nobody is there to see a window that opens by itself in CI.
+    pub(crate) fn new(session: &Session, progress: &Progress, open: bool, timeout: Duration) -> Self {
+        let watched = stderr().is_terminal() && !session.env.is_true("CI");
+        Self {
+            output: Arc::clone(&session.output),
+            progress: progress.clone(),
+            open: open && watched,
+            timeout,
+        }
+    }
+}
+
+impl LoginPrompt for Shown {
     fn show(&self, what: &Prompted<'_>) {
-        let output = &self.session.output;
+        let output = &self.output;
         let page = match what {
             Prompted::Browser(url) => {
                 output.prompt(&format!("To log in, visit:\n\n  {url}\n"));
@@ -197,9 +208,7 @@ impl LoginPrompt for Shown<'_> {
                     .clone()
             }
         };
-        // Nobody is there to see a window that opens by itself.
-        let watched = stderr().is_terminal() && !self.session.env.is_true("CI");
-        if self.open && watched && webbrowser::open(&page).is_err() {
+        if self.open && webbrowser::open(&page).is_err() {
             output.detail("no browser could be opened");
         }
         self.progress.doing("waiting for the login to be confirmed");

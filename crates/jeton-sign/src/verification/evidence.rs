@@ -6,7 +6,7 @@ use crate::{Artifact, PublicKey};
 use jeton::Error;
 use sigstore_crypto::CertificateInfo;
 use sigstore_trust_root::TrustedRoot;
-use sigstore_types::Bundle;
+use sigstore_types::{ArtifactDigest, Bundle};
 use sigstore_verify::{
     Policy, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier,
 };
@@ -78,7 +78,10 @@ fn ask(
     if !prehashed {
         return Ok(verifier.verify(artifact.bytes()?.as_slice(), bundle, policy));
     }
-    let path = artifact.path();
+    let Some(path) = artifact.path() else {
+        let digest = ArtifactDigest::sha256(artifact.sha256());
+        return Ok(verifier.verify(digest, bundle, policy));
+    };
     let file = File::open(path).map_err(|e| crate::artifact::unreadable(path, &e))?;
     match verifier.verify_reader(file, bundle, policy) {
         Err(sigstore_verify::Error::ArtifactRead(e)) => Err(crate::artifact::unreadable(path, &e)),
