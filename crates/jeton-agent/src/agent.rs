@@ -182,6 +182,12 @@ impl Agent {
         Ok(jeton)
     }
 
+    /// What a caller who says nothing asks of a profile.
+    #[must_use]
+    pub fn asking(&self, profile: Option<&str>) -> TokenRequest {
+        self.profiles().asking(profile.unwrap_or(&self.default))
+    }
+
     /// What a caller who says little asks of a profile.
     ///
     /// # Errors
@@ -222,7 +228,7 @@ impl Agent {
     /// The source's, for what will not mend itself: somebody has to log in, the platform says no.
     pub async fn warm(self: &Arc<Self>, profile: &str) -> Result<(), Error> {
         let jeton = self.open(Some(profile))?;
-        let request = self.request(Some(profile), TokenRequest::default())?;
+        let request = self.request(Some(profile), self.asking(Some(profile)))?;
         keeper::first(&jeton.slot(&request)).await?;
         self.keep(profile, &jeton, &request);
         Ok(())
@@ -286,7 +292,7 @@ impl Agent {
     }
 
     async fn token_answer(self: &Arc<Self>, query: &str) -> Response<Body> {
-        let (profile, request) = match asked(query) {
+        let (profile, request) = match self.asked(query) {
             Ok(asked) => asked,
             Err(why) => return own(StatusCode::BAD_REQUEST, "request", &why, None),
         };
@@ -298,6 +304,32 @@ impl Agent {
             Ok(token) => document(&token_document(&token, self.profiles().context())),
             Err(e) => own(StatusCode::BAD_GATEWAY, code(e.kind()), &e.to_string(), e.hint()),
         }
+    }
+
+    /// The query of `/v1/token`.
+    fn asked(&self, query: &str) -> Result<(Option<String>, TokenRequest), String> {
+        let (mut profile, mut request, mut lives) = (None, TokenRequest::default(), None);
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let value = value.into_owned();
+            match name.as_ref() {
+                "profile" if profile.is_none() && !value.is_empty() => profile = Some(value),
+                "profile" if value.is_empty() => {}
+                "audience" if !value.is_empty() => request.audience.push(value),
+                "audience" => {}
+                "scope" => request.scopes.push(value),
+                "resource" => request.resource.push(value),
+                "min_validity" => {
+                    let span = duration::parse(&value);
+                    lives = Some(span.ok_or("min_validity is no duration; write it like 30s")?);
+                }
+                other => {
+                    let shown = jeton_core::redact::foreign(other, &[]);
+                    return Err(format!("unknown parameter {shown}"));
+                }
+            }
+        }
+        let usual = self.asking(profile.as_deref()).min_validity;
+        Ok((profile, request.min_validity(lives.unwrap_or(usual))))
     }
 
     fn status(&self) -> Response<Body> {
@@ -407,33 +439,6 @@ fn code(class: Class) -> &'static str {
         Class::Cancelled => "cancelled",
         _ => "other",
     }
-}
-
-/// The query of `/v1/token`.
-fn asked(query: &str) -> Result<(Option<String>, TokenRequest), String> {
-    let (mut profile, mut request) = (None, TokenRequest::default());
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let value = value.into_owned();
-        match name.as_ref() {
-            "profile" if profile.is_none() && !value.is_empty() => profile = Some(value),
-            "profile" if value.is_empty() => {}
-            "audience" if !value.is_empty() => request.audience.push(value),
-            "audience" => {}
-            "scope" => request.scopes.push(value),
-            "resource" => request.resource.push(value),
-            "min_validity" => {
-                request.min_validity =
-                    duration::parse(&value).ok_or("min_validity is no duration; write it like 30s")?;
-            }
-            other => {
-                return Err(format!(
-                    "unknown parameter {}",
-                    jeton_core::redact::foreign(other, &[])
-                ));
-            }
-        }
-    }
-    Ok((profile, request))
 }
 
 /// A token as `jeton token -o json` prints it.

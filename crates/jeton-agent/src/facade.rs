@@ -177,7 +177,7 @@ impl Facades {
         let profile = named.as_deref().or(self.profile.as_deref());
         let asked = TokenRequest {
             audience: audience.into_iter().collect(),
-            ..TokenRequest::default()
+            ..self.agent.asking(profile)
         };
         self.agent.token(profile, asked).await
     }

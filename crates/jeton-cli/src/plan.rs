@@ -279,6 +279,24 @@ fn cache_ttl(
     )
 }
 
+/// What profiles are asked where no flag speaks for one of them: variables speak before a profile, `[defaults]` after.
+pub(crate) fn wishes(layers: Layers<'_>, timeout: Duration) -> Result<Wishes, Failure> {
+    let empty = Config::default();
+    let variables = Layers {
+        env: layers.env,
+        config: &empty,
+    };
+    Ok(Wishes {
+        timeout: Some(timeout),
+        no_cache: layers.switch(&setting::NO_CACHE, false)?,
+        cache_ttl: variables.duration(&setting::CACHE_TTL, None)?,
+        min_validity: variables.duration(&setting::MIN_VALIDITY, None)?,
+        usual_cache_ttl: layers.duration(&setting::CACHE_TTL, None)?,
+        usual_min_validity: layers.duration(&setting::MIN_VALIDITY, None)?,
+        ..Wishes::default()
+    })
+}
+
 /// The retry policy and the time for everything together.
 pub(crate) fn policy(layers: Layers<'_>, pace: &Pace) -> Result<(RetryPolicy, Duration), Failure> {
     let usual = RetryPolicy::default();

@@ -225,3 +225,44 @@ fn what_cannot_be_served_is_said_before_anything_is() {
     assert!(run.stderr.contains("another agent"), "{run:?}");
     ended(first, "TERM");
 }
+
+#[test]
+fn c5_the_defaults_of_the_configuration_reach_the_agent_and_the_helpers() {
+    let sandbox = sandbox();
+    let issuer = sandbox.issuer(["--token-life", "1m"]);
+    // How often the issuer is asked when two tokens are wanted one after the other.
+    let rows = [
+        ("", 1),
+        ("[defaults]\ncache_ttl = \"0\"\n", 2),
+        ("[defaults]\nmin_validity = \"20h\"\n", 2),
+    ];
+    let socket = sandbox.path("run/jeton/agent.sock");
+    for (defaults, asked) in rows {
+        let text = profile(&issuer).replace("[profiles.p]", &format!("{defaults}[profiles.p]"));
+        sandbox.config(&format!("{text}[hosts.\"git.example\"]\nprofile = \"p\"\n"));
+        let _ = sandbox.run(["cache", "clear"]).ended(0);
+        issuer.forget();
+        for _ in 0..2 {
+            let helper = sandbox
+                .command(["credential-helper", "git", "get"])
+                .env("SECRET", "secret");
+            let run = helper
+                .input("protocol=https\nhost=git.example\n\n")
+                .run()
+                .ended(0);
+            assert!(run.stdout.contains("password="), "{run:?}");
+        }
+        assert_eq!(issuer.count("token"), asked, "helper: {defaults}");
+
+        let _ = sandbox.run(["cache", "clear"]).ended(0);
+        let agent = start(&sandbox, &[]);
+        until("the profile is kept fresh", || issuer.count("token") > asked);
+        std::thread::sleep(Duration::from_millis(300));
+        let before = issuer.count("token");
+        let answer = || ask(&socket, "GET /v1/token?profile=p");
+        assert_eq!((answer().0, answer().0), (200, 200));
+        let more = if asked == 1 { 0 } else { 2 };
+        assert_eq!(issuer.count("token"), before + more, "agent: {defaults}");
+        ended(agent, "TERM");
+    }
+}

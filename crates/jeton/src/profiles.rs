@@ -26,6 +26,12 @@ pub struct Wishes {
     pub timeout: Option<Duration>,
     /// The longest re-use of a cached token.
     pub cache_ttl: Option<Duration>,
+    /// The longest re-use of a cached token, for profiles that say none themselves.
+    pub usual_cache_ttl: Option<Duration>,
+    /// How long a token must live when its caller says nothing, whatever profiles say.
+    pub min_validity: Option<Duration>,
+    /// The same for profiles that say nothing either.
+    pub usual_min_validity: Option<Duration>,
     /// Ignore what is cached but store the new one.
     pub refresh: bool,
     /// Neither read nor write a cache.
@@ -100,9 +106,28 @@ impl Profiles {
         let chain = Chain::named(vec![self.source(profile)?]);
         let mut builder = self.wished(Jeton::builder(self.cx.clone(), chain)).profile(name);
         if self.wishes.cache_ttl.is_none() {
-            builder = builder.cache_ttl(profile.cache_ttl);
+            builder = builder.cache_ttl(profile.cache_ttl.or(self.wishes.usual_cache_ttl));
         }
         Ok(builder.build())
+    }
+
+    /// What a caller who says nothing asks of a profile: how long its token must live is the profile's word, else the
+    /// configuration's.
+    #[must_use]
+    pub fn asking(&self, name: &str) -> TokenRequest {
+        let own = self
+            .config
+            .profiles
+            .get(name)
+            .and_then(|profile| profile.min_validity);
+        let usual = TokenRequest::default();
+        let said = self
+            .wishes
+            .min_validity
+            .or(own)
+            .or(self.wishes.usual_min_validity);
+        let span = said.unwrap_or(usual.min_validity);
+        usual.min_validity(span)
     }
 
     /// What a caller asks of a profile: his own wishes first, the profile's for what he leaves open.
@@ -148,8 +173,8 @@ impl Profiles {
         }
         if self.wishes.no_cache {
             builder = builder.cache_ttl(Some(Duration::ZERO));
-        } else if self.wishes.cache_ttl.is_some() {
-            builder = builder.cache_ttl(self.wishes.cache_ttl);
+        } else if let Some(ttl) = self.wishes.cache_ttl.or(self.wishes.usual_cache_ttl) {
+            builder = builder.cache_ttl(Some(ttl));
         }
         builder.refresh(self.wishes.refresh).strict(self.wishes.strict)
     }

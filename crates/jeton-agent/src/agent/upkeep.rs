@@ -97,7 +97,7 @@ impl Upkeep {
     ) -> Result<(), Error> {
         let asked = TokenRequest {
             audience: file.audience.iter().cloned().collect(),
-            ..TokenRequest::default()
+            ..agent.asking(Some(&file.profile))
         };
         let request = agent.request(Some(&file.profile), asked)?;
         let slot = agent.open(Some(&file.profile))?.slot(&request);
@@ -125,7 +125,7 @@ impl Upkeep {
     async fn proxy(&mut self, agent: &Arc<Agent>, proxy: &config::Proxy) -> Result<String, Error> {
         let asked = TokenRequest {
             audience: proxy.audience.iter().cloned().collect(),
-            ..TokenRequest::default()
+            ..agent.asking(Some(&proxy.profile))
         };
         let mut settings = Settings::new(proxy.upstream.clone());
         settings.request = agent.request(Some(&proxy.profile), asked)?;

@@ -6,7 +6,7 @@ use crate::plan::{self, Pace};
 use crate::session::Session;
 use crate::settings::{Layers, variable as setting};
 use jeton::config::Config;
-use jeton::profiles::{Profiles, Wishes};
+use jeton::profiles::Profiles;
 use jeton::{Env, Secret};
 use jeton_agent::agent::{Agent, Report, Upkeep, check};
 use jeton_agent::facade::{Facade, Facades};
@@ -113,10 +113,7 @@ fn profiles(session: &Session, config: Config, socket: &Path) -> Result<(Profile
     let timeout;
     (cx.policy, timeout) = plan::policy(layers, &Pace::default())?;
     let audience = layers.texts(&setting::AUDIENCE, &[])?;
-    let wishes = Wishes {
-        timeout: Some(timeout),
-        ..Wishes::default()
-    };
+    let wishes = plan::wishes(layers, timeout)?;
     Ok((Profiles::new(Arc::new(config), cx, wishes), audience))
 }
 

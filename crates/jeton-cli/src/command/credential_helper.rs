@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::plan::{self, Pace};
 use crate::session::Session;
 use jeton::config::AMBIENT;
-use jeton::profiles::{Profiles, Wishes};
+use jeton::profiles::Profiles;
 use jeton::{Class, Error, Secret, Token, TokenRequest};
 use jeton_agent::consumer::{self, Answer, LARGEST, Offer, Vault};
 use jeton_agent::run::offer;
@@ -234,10 +234,7 @@ impl<'s> Doors<'s> {
         let (mut cx, _) = session.context(&env);
         let timeout;
         (cx.policy, timeout) = plan::policy(layers, &Pace::default())?;
-        let wishes = Wishes {
-            timeout: Some(timeout),
-            ..Wishes::default()
-        };
+        let wishes = plan::wishes(layers, timeout)?;
         let takes_profile = matches!(kind, Kind::Aws | Kind::Kubectl | Kind::Gcp);
         let word = arguments.words.first().filter(|_| takes_profile);
         Ok(Self {
@@ -257,7 +254,7 @@ impl<'s> Doors<'s> {
         let jeton = self.profiles.open(profile)?;
         let asked = TokenRequest {
             audience,
-            ..TokenRequest::default()
+            ..self.profiles.asking(profile)
         };
         let request = self.profiles.request(profile, asked)?;
         let token = match jeton.token_now(&request) {

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::plan::{self, Asked, Keep, Pace, Plan};
 use crate::session::Session;
 use jeton::config::AMBIENT;
-use jeton::profiles::{Profiles, Wishes};
+use jeton::profiles::Profiles;
 use jeton::{Secret, TokenRequest};
 use jeton_agent::agent::{Agent, keep_file};
 use jeton_agent::child::Child;
@@ -131,10 +131,7 @@ async fn prepare(
     let profile = arguments.profile.clone().unwrap_or_else(|| AMBIENT.to_owned());
     let secrets = Secrets::default();
     let config = Arc::new(session.config()?.clone());
-    let wishes = Wishes {
-        timeout: Some(plan.timeout),
-        ..Wishes::default()
-    };
+    let wishes = plan::wishes(session.layers()?, plan.timeout)?;
     let profiles = Profiles::new(config, plan.jeton.context().clone(), wishes);
     let agent = Agent::new(profiles, Some(profile.clone()), plan.request.audience.clone());
     agent.provide(profile.clone(), plan.jeton.clone());
