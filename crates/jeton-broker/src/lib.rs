@@ -1,1 +1,47 @@
 //! The broker: verifies who asks, decides, hands out a credential or exchanges a token, and writes down that it did.
+//!
+//! ```text
+//! connection -> service -> dispatch: route -> who -> permission -> handler -> store, audit -> answer
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | `broker.toml` and `JETON_BROKER_…` |
+//! | [`broker`] | the state that every request is handed: store, keyring, issuers, settings that can be read again |
+//! | [`route`] | **the** table of routes: path, method, who may, handler. The router, the authorization matrix and the OpenAPI document are all made from it; a route cannot be written without saying who may |
+//! | [`dispatch`] | the way of one request: authentication, permission, body, handler, answer |
+//! | [`principal`], [`issuers`] | who asks: a token of a configured issuer, verified |
+//! | [`permission`] | may he: the bindings that cover the object, decided by `jeton_core::access` |
+//! | `handler` | what each route does, one file for each kind of object |
+//! | [`provider`] | what a credential of each provider holds, and what it releases |
+//! | [`store`] | one schema in SQLite or PostgreSQL, one SQL text for both |
+//! | [`keyring`] | encryption at rest, and re-encryption while serving |
+//! | [`audit`] | the chain of records; nothing is released before its record is there |
+//! | [`problem`], [`answer`], [`fields`], [`listing`] | what is answered and how requests are read |
+//! | [`service`] | listening, stopping, settings that change while it runs |
+pub mod answer;
+pub mod audit;
+pub mod binding;
+pub mod broker;
+pub mod call;
+pub mod config;
+pub mod credential;
+pub mod dispatch;
+pub mod fields;
+mod handler;
+pub mod id;
+pub mod issuers;
+pub mod keyring;
+pub mod listing;
+pub mod permission;
+pub mod principal;
+pub mod problem;
+pub mod provider;
+pub mod replay;
+pub mod route;
+pub mod service;
+pub mod store;
+
+pub use broker::{Broker, Log};
+pub use config::Config;
+pub use problem::Problem;

@@ -23,6 +23,16 @@ pub(crate) struct Freshness {
 }
 
 impl Freshness {
+    /// Of a document that no server has: it was given, and is not asked for.
+    pub(super) const NEVER_ASKED: Self = Self {
+        fetched: Moment {
+            wall: jeton_core::UnixTime::from_seconds(0),
+            uptime: Duration::ZERO,
+        },
+        life: Duration::MAX,
+        may_store: false,
+    };
+
     /// Of a document in this answer.
     pub(crate) fn of(response: &Response) -> Self {
         let control = response.header("cache-control").unwrap_or_default();

@@ -1,0 +1,138 @@
+//! The record of what was done: a chain of hashes, written before anything is released.
+//!
+//! Each record's hash is SHA-256 over the hash before it, a newline and the record's own text, byte for byte as it is
+//! stored. The newest hash stands once more beside the chain, under a code that takes the keyring: records that were
+//! changed, taken out, put in or cut off at the end are found, and where.
+use crate::id;
+use crate::keyring::{Keyring, hex};
+use crate::principal::Principal;
+use crate::problem::Problem;
+use crate::store::{Store, StoreError, Tx};
+use jeton_core::UnixTime;
+use jeton_core::verify::token_digest;
+use serde_json::{Map, Value};
+
+mod chain;
+mod writer;
+
+pub use chain::{Fault, Head, verify};
+pub use writer::Writer;
+
+/// What the first record stands on.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What happened, being written down.
+#[derive(Clone, Debug)]
+pub struct Record {
+    members: Map<String, Value>,
+}
+
+impl Record {
+    /// `action` is what was done or asked for, such as `credential.token`; `decision` is `allow` or `deny`.
+    #[must_use]
+    pub fn new(action: &str, decision: &str) -> Self {
+        let mut members = Map::new();
+        members.insert("action".into(), action.into());
+        members.insert("decision".into(), decision.into());
+        Self { members }
+    }
+
+    /// One more thing that is known. Never a secret: see [`Record::issued`].
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let value = value.into();
+        if !value.is_null() {
+            self.members.insert(name.into(), value);
+        }
+        self
+    }
+
+    /// Who asked.
+    #[must_use]
+    pub fn by(self, principal: &Principal) -> Self {
+        self.with("issuer", principal.issuer.as_str())
+            .with("subject", principal.subject.as_str())
+            .with("session", principal.session.clone())
+    }
+
+    /// What was issued, as its SHA-256.
+    #[must_use]
+    pub fn issued(self, value: &str) -> Self {
+        self.with("sha256", hex(&token_digest(value)))
+    }
+
+    fn text(mut self, at: UnixTime) -> Result<String, StoreError> {
+        self.members.insert("at".into(), crate::answer::time(at).into());
+        if !self.members.contains_key("id") {
+            let fresh = id::fresh(at).map_err(|_| StoreError::Failed("no randomness".into()))?;
+            self.members.insert("id".into(), fresh.into());
+        }
+        Ok(Value::Object(self.members).to_string())
+    }
+}
+
+/// Adds records to the chain, as a part of a transaction: what they tell of happens if and only if they are there.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn append(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    records: impl IntoIterator<Item = Record>,
+    now: UnixTime,
+) -> Result<(), StoreError> {
+    tx.lock("audit").await?;
+    let mut head = chain::head(tx).await?;
+    for record in records {
+        let text = record.text(now)?;
+        head = head.followed_by(&text);
+        let sql = "INSERT INTO audit (seq, at, record, hash) VALUES ($1, $2, $3, $4)";
+        let args = vec![head.seq.into(), now.into(), text.into(), (&head.hash).into()];
+        tx.execute(sql, args).await?;
+    }
+    let sql = "INSERT INTO audit_head (id, seq, hash, mac) VALUES (1, $1, $2, $3) \
+               ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, mac = excluded.mac";
+    let mac = keyring.code(&head.message());
+    tx.execute(sql, vec![head.seq.into(), head.hash.into(), mac.into()])
+        .await?;
+    Ok(())
+}
+
+/// Records, newest first, as they are answered: `seq`, `hash`, and what was written.
+///
+/// # Errors
+/// [`Problem`].
+pub async fn page(
+    store: &Store,
+    search: Option<&str>,
+    size: i64,
+    offset: i64,
+) -> Result<(i64, Vec<Value>), Problem> {
+    let like = search.map(crate::listing::like);
+    let filter = "($1 IS NULL OR LOWER(record) LIKE $1 ESCAPE '\\')";
+    let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM audit WHERE {filter}"));
+    let total = store.row(count, vec![(&like).into()]).await?;
+    let total = total.map_or(Ok(0), |row| row.int(0))?;
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT seq, record, hash FROM audit WHERE {filter} ORDER BY seq DESC LIMIT $2 OFFSET $3"
+    ));
+    let rows = store
+        .rows(sql, vec![like.into(), size.into(), offset.into()])
+        .await?;
+    let mut items = Vec::with_capacity(rows.len());
+    for row in rows {
+        items.push(shown(row.int(0)?, &row.text(1)?, &row.text(2)?));
+    }
+    Ok((total, items))
+}
+
+/// A record with its place in the chain.
+#[must_use]
+pub fn shown(seq: i64, record: &str, hash: &str) -> Value {
+    let mut whole: Value = serde_json::from_str(record).unwrap_or_default();
+    if let Some(members) = whole.as_object_mut() {
+        members.insert("seq".into(), seq.into());
+        members.insert("hash".into(), hash.into());
+    }
+    whole
+}

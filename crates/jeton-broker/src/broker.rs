@@ -1,0 +1,239 @@
+//! The state that every request is handed.
+use crate::audit;
+use crate::config::Config;
+use crate::id;
+use crate::issuers::Issuers;
+use crate::keyring::Keyring;
+use crate::problem::Problem;
+use crate::store::{Store, StoreError, migration};
+use crate::{binding, keyring};
+use arc_swap::{ArcSwap, Guard};
+use jeton::{Class, Context, Error};
+use jeton_core::{Secret, UnixTime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Told what the broker has to say to whoever runs it. No secret ever comes here.
+pub trait Log: Send + Sync {
+    /// Something that somebody should look at.
+    fn warning(&self, message: &str);
+    /// Something worth a line.
+    fn note(&self, message: &str);
+}
+
+/// What can be read again while the broker runs: replaced whole, or not at all.
+pub struct Live {
+    /// The settings.
+    pub config: Config,
+    /// The keys that encrypt.
+    pub keyring: Arc<Keyring>,
+    /// Whose tokens are accepted.
+    pub issuers: Issuers,
+}
+
+/// A broker. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Broker(Arc<Inner>);
+
+/// What is in it.
+pub struct Inner {
+    /// Where everything is kept.
+    pub store: Store,
+    /// Environment, clock, the wire.
+    pub cx: Context,
+    /// Who is told.
+    pub log: Arc<dyn Log>,
+    /// The way into the record.
+    pub audit: audit::Writer,
+    /// How others reach it; the issuer of its own tokens.
+    pub public_url: String,
+    /// Whether everybody may do everything: for trying out, on loopback only.
+    pub insecure: bool,
+    live: Arc<ArcSwap<Live>>,
+    stopping: AtomicBool,
+}
+
+impl std::ops::Deref for Broker {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// The row whose sealed value shows that the keyring is this database's.
+const KEYRING_CHECK: &str = "keyring-check";
+
+impl Live {
+    /// Reads everything that a configuration names. What did not change is taken over from `before`.
+    ///
+    /// # Errors
+    /// `Class::Config`: what is wrong, and in which file.
+    pub fn load(config: Config, before: Option<&Self>) -> Result<Self, Error> {
+        let keyring = Keyring::load(&config.keyring).map_err(|wrong| {
+            let message = format!("keyring {}: {wrong}", config.keyring.display());
+            Error::new(Class::Config, message)
+                .with_hint("`jeton broker init` makes one; without it nothing can be read")
+        })?;
+        let keyring = match before {
+            Some(before) if before.keyring.is_same(&keyring) => Arc::clone(&before.keyring),
+            _ => Arc::new(keyring),
+        };
+        let issuers = Issuers::new(
+            &config.issuers,
+            before.map_or(&Issuers::default(), |before| &before.issuers),
+        )?;
+        Ok(Self {
+            config,
+            keyring,
+            issuers,
+        })
+    }
+}
+
+impl Broker {
+    /// Opens the store, brings its schema up to date, and holds it against the keyring.
+    ///
+    /// # Errors
+    /// `Class::Config` for a keyring that is another database's, `Class::Unavailable` for a database that is not there.
+    pub async fn open(
+        live: Live,
+        cx: Context,
+        log: Arc<dyn Log>,
+        public_url: String,
+        insecure: bool,
+    ) -> Result<Self, Error> {
+        let store = Store::open(&live.config.database)
+            .await
+            .map_err(|e| of_store(&live.config, &e))?;
+        let now = cx.clock.now().wall;
+        let ready = async {
+            for name in migration::run(&store, now).await? {
+                log.note(&format!("the database was brought up to date: {name}"));
+            }
+            check_keyring(&store, &live.keyring).await
+        };
+        let fits: Result<bool, StoreError> = ready.await;
+        if !fits.map_err(|e| of_store(&live.config, &e))? {
+            let message = format!(
+                "keyring {}: is not the one that this database was made with",
+                live.config.keyring.display()
+            );
+            return Err(Error::new(Class::Config, message)
+                .with_hint("put back the keyring that belongs to the database"));
+        }
+        let live = Arc::new(ArcSwap::from_pointee(live));
+        let audit = audit::Writer::start(store.clone(), Arc::clone(&live), cx.clock.clone());
+        let broker = Self(Arc::new(Inner {
+            store,
+            cx,
+            log,
+            audit,
+            public_url,
+            insecure,
+            live,
+            stopping: AtomicBool::new(false),
+        }));
+        broker
+            .keep_admins()
+            .await
+            .map_err(|e| of_store(&broker.live().config, &e))?;
+        Ok(broker)
+    }
+
+    async fn keep_admins(&self) -> Result<(), StoreError> {
+        let live = self.live();
+        let now = self.now();
+        let fresh = || id::fresh(now).map_err(|_| StoreError::Failed("no randomness".into()));
+        binding::keep_admins(&self.store, &live.keyring, &live.config.admins, now, fresh).await
+    }
+
+    /// The settings as they are now; a request takes them once and keeps them to its end.
+    #[must_use]
+    pub fn live(&self) -> Guard<Arc<Live>> {
+        self.live.load()
+    }
+
+    /// The same, to be kept over a wait.
+    #[must_use]
+    pub fn live_full(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Replaces the settings.
+    ///
+    /// # Errors
+    /// `Class::Config` when the keyring is not this database's; then everything stays as it was.
+    pub async fn replace(&self, live: Live) -> Result<(), Error> {
+        let fits = check_keyring(&self.store, &live.keyring)
+            .await
+            .map_err(|e| of_store(&live.config, &e))?;
+        if !fits {
+            return Err(Error::new(
+                Class::Config,
+                "keyring: is not the one that this database was made with",
+            ));
+        }
+        self.live.store(Arc::new(live));
+        let kept = self.keep_admins().await;
+        kept.map_err(|e| of_store(&self.live().config, &e))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> UnixTime {
+        self.cx.clock.now().wall
+    }
+
+    /// A new id.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub fn fresh_id(&self) -> Result<String, Problem> {
+        id::fresh(self.now())
+    }
+
+    /// From now on the broker says that it is not ready.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is about to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// A store's error as an error of the program.
+pub(crate) fn of_store(config: &Config, error: &StoreError) -> Error {
+    let class = match error {
+        StoreError::Unavailable(_) => Class::Unavailable,
+        _ => Class::Other,
+    };
+    Error::new(class, format!("{:?}: {error}", config.database))
+}
+
+/// Whether the keyring opens what this database was sealed with; the first one that comes is the right one.
+async fn check_keyring(store: &Store, keyring: &Keyring) -> Result<bool, StoreError> {
+    let sql = "SELECT value FROM meta WHERE name = $1";
+    if let Some(row) = store.row(sql, vec![KEYRING_CHECK.into()]).await? {
+        return Ok(keyring.open(KEYRING_CHECK, &row.text(0)?).is_ok());
+    }
+    let sealed = keyring.seal(KEYRING_CHECK, &Secret::new("jeton-broker"));
+    let sealed = sealed.map_err(|e: keyring::SealError| StoreError::Failed(e.to_string()))?;
+    let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    let made = store
+        .execute(sql, vec![KEYRING_CHECK.into(), sealed.into()])
+        .await?;
+    if made == 1 {
+        return Ok(true);
+    }
+    let row = store.row(sql_check(), vec![KEYRING_CHECK.into()]).await?;
+    let Some(row) = row else { return Ok(false) };
+    Ok(keyring.open(KEYRING_CHECK, &row.text(0)?).is_ok())
+}
+
+const fn sql_check() -> &'static str {
+    "SELECT value FROM meta WHERE name = $1"
+}

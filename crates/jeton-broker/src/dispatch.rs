@@ -1,0 +1,194 @@
+//! The way of one request: who asks, may he, what does he send, and what is he told.
+use crate::answer::Answer;
+use crate::broker::{Broker, Live};
+use crate::call::{Access, Call};
+use crate::permission;
+use crate::principal;
+use crate::problem::{OPERATION, Problem};
+use crate::route::{Route, Who};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use http_body_util::BodyExt;
+use jeton_core::access::Object;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The largest body, in bytes.
+const LARGEST_BODY: usize = 1024 * 1024;
+/// How long a body, and the whole request with it, may take.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Who asked on whose behalf, when something stands in front of the broker.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The address a connection came from; the listener puts it into every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Answers a request on a route.
+pub async fn answer(
+    broker: Broker,
+    route: &'static Route,
+    parameters: Vec<(String, String)>,
+    request: Request,
+) -> Response {
+    let operation = broker.fresh_id().unwrap_or_default();
+    let id = operation.clone();
+    let here = broker.clone();
+    // A caller who hangs up ends nothing in the middle: what was begun is done, or undone, whole.
+    let task = tokio::spawn(async move {
+        let done = handle(here, route, parameters, request, id);
+        match tokio::time::timeout(REQUEST_TIME, done).await {
+            Ok(result) => result,
+            Err(_) => Err(Problem::unavailable("the request took too long")),
+        }
+    });
+    let result = task
+        .await
+        .unwrap_or_else(|_| Err(Problem::internal("the request's task ended early")));
+    finish(&broker, &operation, result)
+}
+
+/// Refuses a request that is for no route.
+pub async fn refuse(broker: Broker, problem: Problem) -> Response {
+    let operation = broker.fresh_id().unwrap_or_default();
+    finish(&broker, &operation, Err(problem))
+}
+
+fn finish(broker: &Broker, operation: &str, result: Result<Answer, Problem>) -> Response {
+    let answer = result.unwrap_or_else(|problem| {
+        if let Some(inside) = problem.inside() {
+            broker.log.warning(&format!("{operation}: {inside}"));
+        }
+        problem.answer(operation)
+    });
+    let mut response = answer.into_response().map(Body::new);
+    if let Ok(value) = HeaderValue::from_str(operation) {
+        response.headers_mut().insert(OPERATION, value);
+    }
+    response
+}
+
+async fn handle(
+    broker: Broker,
+    route: &'static Route,
+    parameters: Vec<(String, String)>,
+    request: Request,
+    operation: String,
+) -> Result<Answer, Problem> {
+    let (parts, body) = request.into_parts();
+    let live = broker.live_full();
+    let from = source(&parts, &live);
+    // Strangers do not make us read their bodies.
+    let who = match route.who {
+        Who::Anyone(_) | Who::Proof(_) => None,
+        Who::Known(_) | Who::May(..) => Some(principal::extract(&broker, &live, &parts.headers).await?),
+    };
+    let mut call = Call {
+        broker: broker.clone(),
+        live,
+        operation,
+        from,
+        uri: parts.uri,
+        headers: parts.headers,
+        body: Bytes::new(),
+        parameters,
+    };
+    let access = match (route.who, who) {
+        (Who::May(kind, verb, target, _), Some(who)) => {
+            let permission = jeton_core::access::Permission::new(kind, verb);
+            let object = target.object(&call);
+            let method = route.verb.method();
+            match permission::check(&broker, &call.live, who.clone(), permission, object, &method).await {
+                Ok(access) => Some(access),
+                Err(problem) => {
+                    note_refusal(&call, route, &who, &problem).await?;
+                    return Err(problem);
+                }
+            }
+        }
+        (_, Some(principal)) => Some(Access {
+            principal,
+            object: Object::default(),
+            bindings: Vec::new(),
+            rule: String::new(),
+        }),
+        (_, None) => None,
+    };
+    call.body = read(body).await?;
+    let call = Arc::new(call);
+    match (route.who, access) {
+        (Who::Anyone(open) | Who::Proof(open), _) => open(call).await,
+        (Who::Known(known) | Who::May(_, _, _, known), Some(access)) => known(call, access).await,
+        (Who::Known(_) | Who::May(..), None) => Err(Problem::internal("nobody asked")),
+    }
+}
+
+/// That somebody was refused a secret is worth a record; who may not see a list is not.
+async fn note_refusal(
+    call: &Call,
+    route: &Route,
+    who: &principal::Principal,
+    problem: &Problem,
+) -> Result<(), Problem> {
+    let Some(permission) = route.who.permission() else {
+        return Ok(());
+    };
+    if problem.status().is_server_error()
+        || (permission.verb != "fetch_token" && route.verb.method() == http::Method::GET)
+    {
+        return Ok(());
+    }
+    let action = match permission.verb {
+        "fetch_token" => "credential.token".to_owned(),
+        verb => format!("{}.{verb}", permission.kind),
+    };
+    let mut record = call.record(&action, "deny", who);
+    for name in ["project", "agent", "credential"] {
+        let value = call.parameter(name);
+        if !value.is_empty() {
+            record = record.with(name, jeton_core::redact::foreign(value, &[]));
+        }
+    }
+    Ok(call.broker.audit.write(record).await?)
+}
+
+/// Where a request came from. What a caller says of himself counts only where something trusted stands in front.
+fn source(parts: &Parts, live: &Live) -> IpAddr {
+    let peer = parts.extensions.get::<Peer>();
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    if live.config.behind_proxy {
+        return forwarded(&parts.headers).unwrap_or(peer);
+    }
+    peer
+}
+
+/// The last address in `X-Forwarded-For`: the one that the nearest proxy wrote.
+fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all(FORWARDED_FOR).iter().next_back()?;
+    let last = last.to_str().ok()?.rsplit(',').next()?;
+    last.trim().parse().ok()
+}
+
+async fn read(mut body: Body) -> Result<Bytes, Problem> {
+    let mut whole = BytesMut::new();
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Problem::invalid("body", "did not come whole"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if whole.len() + data.len() > LARGEST_BODY {
+                return Err(Problem::too_large());
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(())
+    };
+    tokio::time::timeout(REQUEST_TIME, reading)
+        .await
+        .unwrap_or_else(|_| Err(Problem::too_slow()))?;
+    Ok(whole.freeze())
+}

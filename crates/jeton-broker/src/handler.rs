@@ -1,0 +1,8 @@
+//! What each route does: one file for each kind of object.
+pub(crate) mod agents;
+pub(crate) mod audit_page;
+pub(crate) mod credentials;
+pub(crate) mod health;
+pub(crate) mod projects;
+pub(crate) mod role_bindings;
+pub(crate) mod roles;
