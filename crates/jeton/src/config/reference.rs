@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub enum Reference {
     /// `env:VAR`: in this variable.
     Env(String),
-    /// `file:PATH`: in this file, white space at its end apart.
+    /// `file:PATH`: in this file, white space at its end apart; a key in PEM has several lines.
     File(PathBuf),
     /// `command:CMD ARG…`: what this command prints.
     Command(String),
@@ -49,7 +49,7 @@ impl Reference {
                 Error::new(Class::Config, format!("env:{name}: the variable is not set"))
                     .with_hint(format!("set {name}, or name another place in config.toml"))
             }),
-            Self::File(path) => TokenFile::named(path).read().await,
+            Self::File(path) => TokenFile::named(path).lined().read().await,
             Self::Command(line) => {
                 let unclosed = || {
                     Error::new(

@@ -27,6 +27,7 @@ pub struct TokenFile {
     path: PathBuf,
     named_by: Option<String>,
     replaced: bool,
+    lined: bool,
 }
 
 impl TokenFile {
@@ -36,6 +37,7 @@ impl TokenFile {
             path: path.into(),
             named_by: None,
             replaced: false,
+            lined: false,
         }
     }
 
@@ -45,6 +47,7 @@ impl TokenFile {
             path: path.into(),
             named_by: Some(variable.into()),
             replaced: false,
+            lined: false,
         }
     }
 
@@ -55,6 +58,12 @@ impl TokenFile {
             replaced: true,
             ..self
         }
+    }
+
+    /// The same file, which may hold several lines: a key in PEM.
+    #[must_use]
+    pub fn lined(self) -> Self {
+        Self { lined: true, ..self }
     }
 
     /// Where it is.
@@ -75,7 +84,7 @@ impl TokenFile {
     /// [`Class::NotFound`] or [`Class::Config`] for a missing file, [`Class::Token`] for one that is empty, too
     /// large, a link, no regular file or no text, [`Class::Config`] for one that must not be read.
     pub fn read_now(&self) -> Result<Secret, Error> {
-        read(&self.path).map_err(|flaw| self.error(&flaw))
+        read(&self.path, self.lined).map_err(|flaw| self.error(&flaw))
     }
 
     /// The same, waiting for a file that is just being replaced.
@@ -85,7 +94,7 @@ impl TokenFile {
     pub async fn read(&self) -> Result<Secret, Error> {
         let mut retries = if self.replaced { REPLACED_RETRIES } else { 0 };
         loop {
-            match read(&self.path) {
+            match read(&self.path, self.lined) {
                 Err(Flaw::Missing | Flaw::Empty) if retries > 0 => {
                     retries -= 1;
                     tokio::time::sleep(REPLACED_WAIT).await;
@@ -141,7 +150,7 @@ impl std::fmt::Display for Flaw {
     }
 }
 
-fn read(path: &Path) -> Result<Secret, Flaw> {
+fn read(path: &Path, lined: bool) -> Result<Secret, Flaw> {
     let mut bytes = Vec::new();
     let file = open(path)?;
     let read = file.take(FILE_CAP + 1).read_to_end(&mut bytes);
@@ -151,9 +160,10 @@ fn read(path: &Path) -> Result<Secret, Flaw> {
     }
     let text = String::from_utf8(bytes).map_err(|_| Flaw::NotText)?;
     let secret = Secret::new(text);
+    let is_strange = |c: char| (c.is_control() && !(lined && matches!(c, '\n' | '\r'))) || c == '\u{feff}';
     match secret.reveal().trim_end() {
         "" => Err(Flaw::Empty),
-        text if text.chars().any(|c| c.is_control() || c == '\u{feff}') => Err(Flaw::NotText),
+        text if text.chars().any(is_strange) => Err(Flaw::NotText),
         text if text.len() == secret.reveal().len() => Ok(secret.clone()),
         text => Ok(Secret::new(text)),
     }

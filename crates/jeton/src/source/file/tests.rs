@@ -42,6 +42,10 @@ fn fault_77_only_a_small_regular_file_of_text_is_a_token_file() {
         let result = result.map(|s| s.reveal().len()).map_err(|e| e.kind());
         assert_eq!(result, expected, "{name}");
     }
+    // A key in PEM has lines, and nothing else that is strange.
+    let lined = |name: &str| TokenFile::named(at(name)).lined().read_now();
+    assert_eq!(lined("lines").unwrap().reveal(), "abc\ndef");
+    assert_eq!(lined("binary").unwrap_err().kind(), Class::Token);
     let class = |path: PathBuf| TokenFile::named(path).read_now().unwrap_err().kind();
     assert_eq!(class(at("dangling")), Class::Token);
     assert_eq!(class("/dev/null".into()), Class::Token);
