@@ -215,3 +215,147 @@ fn install_writes_the_consumers_own_lines_once() {
     sandbox.write("home/.cargo/config.toml", "[registries.mine]\nindex = \"x\"\n");
     run(&["cargo", "mine"]).ended(2);
 }
+
+/// `credential-helper install WORDS`, and what is in `file` of the home folder afterwards.
+fn installed(sandbox: &Sandbox, words: &[&str], code: i32, file: &str) -> String {
+    let all = ["credential-helper", "install"]
+        .into_iter()
+        .chain(words.iter().copied());
+    let run = sandbox.command(all).env("TOKEN", TOKEN).run().ended(code);
+    assert!(
+        !run.stdout.contains(TOKEN) && !run.stderr.contains(TOKEN),
+        "{run:?}"
+    );
+    std::fs::read_to_string(sandbox.path("home").join(file)).unwrap_or_default()
+}
+
+#[test]
+fn d15_terraform_is_told_its_hosts_and_the_helper_keeps_to_them() {
+    let sandbox = sandbox();
+    let file = ".terraformrc";
+    let one = "credentials_helper \"jeton\" {\n  args = [\"github.com\"]\n}\n";
+    assert_eq!(installed(&sandbox, &["terraform", "github.com"], 0, file), one);
+    assert_eq!(installed(&sandbox, &["terraform", "github.com"], 0, file), one);
+    let two = one.replace("]", ", \"index.example:8443\"]");
+    assert_eq!(
+        installed(&sandbox, &["terraform", "index.example:8443"], 0, file),
+        two
+    );
+    installed(&sandbox, &["terraform"], 2, file);
+    let get = |words: &[&str]| helper(&sandbox, words, "").ended(0).json();
+    assert_eq!(
+        get(&["terraform", "github.com", "get", "github.com"])["token"],
+        TOKEN
+    );
+    assert_eq!(
+        get(&["terraform", "other.example", "get", "github.com"]),
+        json!({})
+    );
+    assert_eq!(get(&["terraform", "get", "github.com"])["token"], TOKEN);
+}
+
+#[test]
+fn install_writes_for_kubectl_gcp_bazel_go_and_netrc_too() {
+    let sandbox = sandbox();
+    // A kubeconfig that kubectl wrote keeps every line of its own.
+    let before = "apiVersion: v1\nclusters: []\nkind: Config\nusers:\n- name: me\n  user:\n    token: t\npreferences: {}\n";
+    sandbox.write("home/.kube/config", before);
+    let after = installed(&sandbox, &["kubectl", "ci", "--profile", "p"], 0, ".kube/config");
+    for line in before.lines() {
+        assert!(after.lines().any(|l| l == line), "{line}\n{after}");
+    }
+    assert!(
+        after.contains("users:\n- name: ci\n  user: {\"exec\": {"),
+        "{after}"
+    );
+    assert!(
+        after.contains("\"args\":[\"credential-helper\",\"kubectl\",\"p\"]"),
+        "{after}"
+    );
+    assert_eq!(
+        installed(&sandbox, &["kubectl", "ci", "--profile", "p"], 0, ".kube/config"),
+        after
+    );
+    installed(&sandbox, &["kubectl", "me"], 2, ".kube/config");
+    let kubectl = Command::new("kubectl")
+        .args([
+            "config",
+            "view",
+            "-o",
+            "jsonpath={.users[?(@.name=='ci')].user.exec.command}",
+        ])
+        .env("KUBECONFIG", sandbox.path("home/.kube/config"))
+        .output();
+    // A machine without kubectl has nothing more to show here.
+    if let Ok(shown) = kubectl {
+        assert_eq!(String::from_utf8_lossy(&shown.stdout), "jeton", "{shown:?}");
+    }
+
+    let account = ".config/gcloud/application_default_credentials.json";
+    let provider = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/r";
+    installed(&sandbox, &["gcp", "p"], 2, account);
+    let text = installed(&sandbox, &["gcp", "p", "--audience", provider], 0, account);
+    let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (
+            &written["type"],
+            &written["audience"],
+            &written["credential_source"]["executable"]["command"]
+        ),
+        (
+            &json!("external_account"),
+            &json!(provider),
+            &json!("jeton credential-helper gcp p")
+        )
+    );
+    sandbox.write(
+        "home/.config/gcloud/application_default_credentials.json",
+        "{\"type\":\"authorized_user\"}",
+    );
+    installed(&sandbox, &["gcp", "p", "--audience", provider], 2, account);
+
+    let bazelrc = installed(&sandbox, &["bazel", "github.com"], 0, ".bazelrc");
+    let program = bazelrc
+        .trim()
+        .strip_prefix("common --credential_helper=github.com=")
+        .unwrap()
+        .to_owned();
+    let script = std::fs::read_to_string(&program).unwrap();
+    assert_eq!(script, "#!/bin/sh\nexec jeton credential-helper bazel \"$@\"\n");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&program).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700);
+
+    let go = || std::fs::read_to_string(sandbox.path("config/go/env")).unwrap();
+    installed(&sandbox, &["goauth"], 0, "");
+    assert_eq!(go(), "GOAUTH=jeton credential-helper goauth; netrc\n");
+    sandbox.write("config/go/env", "GOFLAGS=-x\nGOAUTH=netrc\n");
+    installed(&sandbox, &["goauth"], 0, "");
+    installed(&sandbox, &["goauth"], 0, "");
+    assert_eq!(go(), "GOFLAGS=-x\nGOAUTH=netrc; jeton credential-helper goauth\n");
+
+    sandbox.write(
+        "home/.netrc",
+        "machine a.example login a password b\nmachine github.com login x password old\n",
+    );
+    let netrc = installed(&sandbox, &["netrc", "github.com"], 0, ".netrc");
+    let ours = format!("machine github.com login oauth2 password {TOKEN}\n");
+    assert_eq!(netrc, format!("machine a.example login a password b\n{ours}"));
+    installed(&sandbox, &["netrc", "other.example"], 3, ".netrc");
+    installed(&sandbox, &["netrc", "github.com", "--dry-run"], 0, ".netrc");
+}
+
+#[test]
+fn install_says_when_a_host_is_offered_nothing_yet() {
+    let sandbox = sandbox();
+    let run = |host: &str| {
+        sandbox
+            .run(["credential-helper", "install", "git", host])
+            .ended(0)
+    };
+    assert!(
+        run("elsewhere.example")
+            .stderr
+            .contains("[hosts.\"elsewhere.example\"]")
+    );
+    assert_eq!(run("github.com").stderr, "");
+}

@@ -127,12 +127,7 @@ fn kind(name: &str) -> Result<Kind, Failure> {
 
 fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.kind == "install" {
-        return install::run(
-            session,
-            &arguments.words,
-            arguments.profile.as_deref(),
-            arguments.dry_run,
-        );
+        return install::run(session, arguments);
     }
     let kind = kind(&arguments.kind)?;
     if arguments.dry_run {
@@ -151,7 +146,15 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         Kind::Docker => consumer::docker::answer(verb, &input()?, &mut doors),
         Kind::Bazel => consumer::bazel::answer(verb, &input()?, &mut doors),
         Kind::Terraform => {
-            consumer::terraform::answer(verb, arguments.words.get(1).map(String::as_str), &mut doors)
+            // Before verb and host stand the arguments of Terraform's configuration: the hosts it is for.
+            let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+            let (hosts, rest) = words.split_at(words.len().saturating_sub(2));
+            let host = rest.get(1).copied();
+            let is_listed = hosts.is_empty() || host.is_some_and(|host| hosts.contains(&host));
+            match is_listed {
+                true => consumer::terraform::answer(rest.first().copied().unwrap_or("get"), host, &mut doors),
+                false => Ok(Answer::with("{}\n")),
+            }
         }
         Kind::Kubectl => consumer::kubectl::answer(&session.env, &mut doors),
         Kind::Goauth => consumer::goauth::answer(word, &mut doors),
