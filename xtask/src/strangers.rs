@@ -63,12 +63,17 @@ fn asks_our_issuer(script: &Path) -> bool {
 
 /// The scripts, by name.
 fn scripts(workspace: &Workspace) -> Outcome<Vec<String>> {
+    here(workspace, &[".mjs", ".py"])
+}
+
+/// What is in the folder and ends so. A `.js` is a module that scripts share, and is not run by itself.
+fn here(workspace: &Workspace, endings: &[&str]) -> Outcome<Vec<String>> {
     let files = workspace.files()?;
     let here = files
         .iter()
         .filter_map(|name| name.strip_prefix(SCRIPTS)?.strip_prefix('/'));
     Ok(here
-        .filter(|name| name.ends_with(".mjs") || name.ends_with(".py"))
+        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
         .map(str::to_owned)
         .collect())
 }
@@ -146,7 +151,7 @@ fn install(workspace: &Workspace, folder: &Path) -> Outcome {
     const LOCKS: &[&str] = &["package.json", "package-lock.json", ".npmrc", "requirements.txt"];
     make(folder)?;
     let source = workspace.root.join(SCRIPTS);
-    for script in scripts(workspace)? {
+    for script in here(workspace, &[".mjs", ".js", ".py"])? {
         copy(&source.join(&script), &folder.join(&script))?;
     }
     let wanted: String = LOCKS

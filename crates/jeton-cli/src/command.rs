@@ -7,6 +7,8 @@ use crate::session::{Globals, Session};
 use clap::ArgMatches;
 
 mod agent;
+#[cfg(feature = "sign")]
+mod attest;
 pub(crate) mod cache;
 mod completions;
 pub(crate) mod credential_helper;
@@ -51,6 +53,8 @@ const TABLE: &[Command] = &[
     verify_jws::COMMAND,
     #[cfg(feature = "sign")]
     sign::COMMAND,
+    #[cfg(feature = "sign")]
+    attest::COMMAND,
     #[cfg(feature = "sign")]
     verify_bundle::COMMAND,
     login::COMMAND,

@@ -6,7 +6,7 @@ use jeton::answer;
 use jeton::fetch::success;
 use jeton::http::{Fault, Request, Response, Url};
 use jeton::{Context, Error, Token};
-use jeton_core::Failure;
+use jeton_core::{Claims, Failure};
 use serde::{Deserialize, Serialize};
 use sigstore_crypto::{CertificateInfo, parse_certificate_info};
 use sigstore_types::{DerCertificate, DerPublicKey};
@@ -23,22 +23,29 @@ pub struct Certificate {
     pub chain: Vec<DerCertificate>,
     /// What it says.
     pub info: CertificateInfo,
-    /// Whose token it was given for.
-    pub identity: Identity,
+    /// What the token said that it was given for.
+    pub claims: Claims,
 }
 
 /// Asks for a certificate. The token is asked for as the request is made, once; a retry carries it again only while
-/// it lives.
+/// it lives, and `accepts` sees what it says before anybody else does.
 ///
 /// # Errors
 /// As [`Context::fetch`]; what the token's source fails with; `Class::Protocol` for a certificate for another key.
-pub async fn certify(cx: &Context, fulcio: &Url, key: &Key, tokens: &Tokens) -> Result<Certificate, Error> {
+pub async fn certify(
+    cx: &Context,
+    fulcio: &Url,
+    key: &Key,
+    tokens: &Tokens,
+    accepts: impl Fn(&Claims) -> Result<(), Error>,
+) -> Result<Certificate, Error> {
     let url = below(fulcio, "api/v2/signingCert")?;
     let public_key = key.public_key()?;
     tokens.renew().await;
     let make = async |_| {
-        let (token, identity) = tokens.living(cx).await?;
-        request(&url, key, &public_key, &token, &identity)
+        let held = tokens.living(cx).await?;
+        accepts(&held.claims)?;
+        request(&url, key, &public_key, &held.token, &held.identity)
     };
     let (leaf, chain, info) = cx
         .fetch_late(WHAT, make, |response| read(response, &public_key))
@@ -49,12 +56,12 @@ pub async fn certify(cx: &Context, fulcio: &Url, key: &Key, tokens: &Tokens) -> 
             }
             _ => e,
         })?;
-    let (_, identity) = tokens.held().await?;
+    let claims = tokens.held().await?.claims.clone();
     Ok(Certificate {
         leaf,
         chain,
         info,
-        identity,
+        claims,
     })
 }
 
@@ -99,7 +106,7 @@ fn request(
         public_key_request: PublicKeyRequest {
             public_key: NamedKey {
                 algorithm: "ECDSA",
-                content: public_key.to_pem(),
+                content: public_key.to_pem().replace("\r\n", "\n"),
             },
             proof_of_possession: key.sign(identity.name.as_bytes())?.to_base64(),
         },

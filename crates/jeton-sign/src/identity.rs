@@ -25,22 +25,18 @@ impl Identity {
     /// # Errors
     /// `Class::Token` when it has none.
     pub fn of(token: &Token) -> Result<Self, Error> {
-        let unusable = |why: &str| {
-            Error::new(Class::Token, format!("the token of {} {why}", token.source)).with_hint(
-                "a signature needs an identity token: a JWT with `iss`, and `sub` or a verified `email`",
-            )
-        };
-        let claims = decode(token.value.reveal()).map_err(|_| unusable("is no identity token"))?;
-        let claims = claims.peek();
+        Self::claimed(token, &claims(token)?)
+    }
+
+    fn claimed(token: &Token, claims: &Claims) -> Result<Self, Error> {
         let name = address(claims).or_else(|| claims.subject());
+        let name = name.ok_or_else(|| unusable(token, "does not say whose it is"))?;
+        let issuer = claims
+            .issuer()
+            .ok_or_else(|| unusable(token, "does not say who made it"))?;
         Ok(Self {
-            name: name
-                .ok_or_else(|| unusable("does not say whose it is"))?
-                .to_owned(),
-            issuer: claims
-                .issuer()
-                .ok_or_else(|| unusable("does not say who made it"))?
-                .to_owned(),
+            name: name.to_owned(),
+            issuer: issuer.to_owned(),
         })
     }
 
@@ -49,6 +45,17 @@ impl Identity {
     pub fn shown(&self) -> String {
         redact::foreign(&self.name, &[])
     }
+}
+
+/// What a token says; its audience verifies it, not we.
+fn claims(token: &Token) -> Result<Claims, Error> {
+    let decoded = decode(token.value.reveal()).map_err(|_| unusable(token, "is no identity token"))?;
+    Ok(decoded.into_peeked())
+}
+
+fn unusable(token: &Token, why: &str) -> Error {
+    Error::new(Class::Token, format!("the token of {} {why}", token.source))
+        .with_hint("a signature needs an identity token: a JWT with `iss`, and `sub` or a verified `email`")
 }
 
 /// `email`, where `email_verified` says so, as a boolean or as the text that some issuers write.
@@ -89,13 +96,14 @@ pub struct Tokens {
     disclosure: Arc<dyn Disclosure>,
     /// Whether getting one takes a person: then a living one is used for the next signature, too.
     interactive: bool,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<Arc<Held>>>,
 }
 
-#[derive(Clone)]
-struct Held {
-    token: Token,
-    identity: Identity,
+/// A token that was asked for, and what it says.
+pub(crate) struct Held {
+    pub(crate) token: Token,
+    pub(crate) identity: Identity,
+    pub(crate) claims: Claims,
 }
 
 impl Tokens {
@@ -141,40 +149,40 @@ impl Tokens {
     }
 
     /// The one that was sent.
-    pub(crate) async fn held(&self) -> Result<(Token, Identity), Error> {
+    pub(crate) async fn held(&self) -> Result<Arc<Held>, Error> {
         let held = self.held.lock().await.clone();
-        let held = held.map(|held| (held.token, held.identity));
         held.ok_or_else(|| Error::new(Class::Other, "no token was asked for"))
     }
 
-    /// A token that lives long enough to be sent, and whose it is. The one that is held, unless it has run out.
+    /// A token that lives long enough to be sent, and what it says. The one that is held, unless it has run out.
     ///
     /// # Errors
     /// What the source fails with; what the disclosure says.
-    pub(crate) async fn living(&self, cx: &Context) -> Result<(Token, Identity), Error> {
+    pub(crate) async fn living(&self, cx: &Context) -> Result<Arc<Held>, Error> {
         let mut held = self.held.lock().await;
-        let is_alive = |held: &Held| {
-            held.token
-                .life
-                .is_none_or(|life| life.left(cx.clock.now()) >= CALL)
-        };
-        if let Some(held) = held.as_ref().filter(|held| is_alive(held)) {
-            return Ok((held.token.clone(), held.identity.clone()));
+        let left = |token: &Token| token.life.map(|life| life.left(cx.clock.now()));
+        if let Some(held) = held
+            .as_ref()
+            .filter(|held| left(&held.token).is_none_or(|left| left >= CALL))
+        {
+            return Ok(Arc::clone(held));
         }
-        let before = held.take().map(|held| held.identity);
+        let before = held.take();
         let token = self.source.token(&self.request).await?;
-        let identity = Identity::of(&token)?;
-        if before.as_ref() != Some(&identity) {
+        let claims = claims(&token)?;
+        let identity = Identity::claimed(&token, &claims)?;
+        if before.is_none_or(|before| before.identity != identity) {
             self.disclosure.allow(&identity).await?;
         }
-        if token.life.is_some_and(|life| life.left(cx.clock.now()).is_zero()) {
-            let message = format!("the token of {} ran out before it was used", token.source);
-            return Err(Error::new(Class::Token, message));
+        if left(&token).is_some_and(|left| left.is_zero()) {
+            return Err(unusable(&token, "ran out before it was used"));
         }
-        *held = Some(Held {
-            token: token.clone(),
-            identity: identity.clone(),
+        let fresh = Arc::new(Held {
+            token,
+            identity,
+            claims,
         });
-        Ok((token, identity))
+        *held = Some(Arc::clone(&fresh));
+        Ok(fresh)
     }
 }

@@ -1,12 +1,16 @@
 //! The transparency log: one entry, which stays for ever.
 use crate::fulcio::{created, parsed};
 use crate::services::{LogVersion, Services, below};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jeton::http::{Fault, Request, Response};
 use jeton::{Class, Context, Error};
 use jeton_core::Failure;
-use sigstore_rekor::{DsseEntry, HashedRekord, HashedRekordV2, LogEntry, RekorV2KeyDetails};
+use serde_json::{Value, json};
+use sigstore_rekor::{HashedRekordV2, LogEntry, RekorV2KeyDetails};
 use sigstore_types::{
-    DerCertificate, KindVersion, Sha256Hash, SignatureBytes, SignatureContent, TransparencyLogEntry,
+    DerCertificate, DsseEnvelope, KindVersion, Sha256Hash, SignatureBytes, SignatureContent,
+    TransparencyLogEntry,
 };
 use std::collections::HashMap;
 
@@ -63,17 +67,11 @@ enum Posted {
 
 async fn log_v1(cx: &Context, services: &Services, entry: &Entry<'_>) -> Result<TransparencyLogEntry, Error> {
     let url = below(&services.rekor, "api/v1/log/entries")?;
-    let (request, kind) = match entry.content {
-        SignatureContent::DsseEnvelope(envelope) => {
-            let body = DsseEntry::new(envelope, entry.certificate)
-                .map_err(|_| Error::new(Class::Other, "the log entry cannot be written"))?;
-            (post(url, &body)?, KindVersion::DsseV001)
-        }
-        _ => {
-            let body = HashedRekord::new(&entry.digest, entry.signature, entry.certificate);
-            (post(url, &body)?, KindVersion::HashedRekordV001)
-        }
+    let (body, kind) = match entry.content {
+        SignatureContent::DsseEnvelope(envelope) => (enveloped(entry, envelope)?, KindVersion::DsseV001),
+        _ => (hashed(entry), KindVersion::HashedRekordV001),
     };
+    let request = post(url, &body)?;
     let logged = match cx.fetch(WHAT, &request, posted).await? {
         Posted::Entered(logged) => logged,
         Posted::Known(name) => {
@@ -93,6 +91,31 @@ async fn log_v1(cx: &Context, services: &Services, entry: &Entry<'_>) -> Result<
             format!("{WHAT}: the entry cannot be used: {why}"),
         )
     })
+}
+
+/// A `hashedrekord` of version 0.0.1.
+fn hashed(entry: &Entry<'_>) -> Value {
+    json!({"apiVersion": "0.0.1", "kind": "hashedrekord", "spec": {
+        "data": {"hash": {"algorithm": "sha256", "value": entry.digest.to_hex()}},
+        "signature": {
+            "content": entry.signature.to_base64(),
+            "publicKey": {"content": STANDARD.encode(pem(entry.certificate))},
+        },
+    }})
+}
+
+/// A `dsse` of version 0.0.1: the log takes the envelope apart itself.
+fn enveloped(entry: &Entry<'_>, envelope: &DsseEnvelope) -> Result<Value, Error> {
+    let envelope = serde_json::to_string(envelope);
+    let envelope = envelope.map_err(|_| Error::new(Class::Other, "the log entry cannot be written"))?;
+    Ok(json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": {
+        "proposedContent": {"envelope": envelope, "verifiers": [STANDARD.encode(pem(entry.certificate))]},
+    }}))
+}
+
+/// As every log writes it down: lines end with a line feed alone (RFC 7468 leaves it open).
+fn pem(certificate: &DerCertificate) -> String {
+    certificate.to_pem().replace("\r\n", "\n")
 }
 
 fn post(url: jeton::http::Url, body: &impl serde::Serialize) -> Result<Request, Error> {

@@ -8,11 +8,11 @@ use crate::fulcio::{self, Certificate};
 use crate::identity::Tokens;
 use crate::rekor::{self, Entry};
 use crate::services::Services;
-use crate::statement::PAYLOAD_TYPE;
+use crate::statement::{Attestation, PAYLOAD_TYPE};
 use crate::verification::{self, Level};
 use crate::{Artifact, Bundle, Key, timestamp};
 use jeton::{Class, Context, Error};
-use jeton_core::redact;
+use jeton_core::{Claims, redact};
 use sigstore_bundle::builder::{BundleV03, VerificationMaterialV03};
 use sigstore_crypto::hash::sha256;
 use sigstore_trust_root::TrustedRoot;
@@ -34,37 +34,42 @@ const LEAST_LEFT: Duration = Duration::from_secs(30);
 pub enum Content {
     /// A file itself.
     File(Artifact),
-    /// A statement about files: its bytes, and the digest of one of its subjects.
-    Statement(Vec<u8>, Sha256Hash),
+    /// A statement about files.
+    Attestation(Attestation),
 }
 
 impl Content {
+    /// Whether it can be written down by whoever holds a token with these claims.
+    fn suits(&self, claims: &Claims) -> Result<(), Error> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Attestation(attestation) => attestation.statement(Some(claims)).map(drop),
+        }
+    }
+
     /// Signs it.
-    fn signed_by(&self, key: &Key) -> Result<SignatureContent, Error> {
+    fn signed_by(&self, key: &Key, claims: Option<&Claims>) -> Result<SignatureContent, Error> {
         Ok(match self {
             Self::File(artifact) => SignatureContent::MessageSignature(key.sign_artifact(artifact)?),
-            Self::Statement(json, _) => {
-                let signature = key.sign(&sigstore_types::pae(PAYLOAD_TYPE, json))?;
+            Self::Attestation(attestation) => {
+                let json = attestation.statement(claims)?;
+                let signature = key.sign(&sigstore_types::pae(PAYLOAD_TYPE, &json))?;
                 let signature = DsseSignature::new(signature, KeyId::default());
-                let payload = PayloadBytes::from_bytes(json);
+                let payload = PayloadBytes::new(json);
                 SignatureContent::DsseEnvelope(DsseEnvelope::new(PAYLOAD_TYPE, payload, signature))
             }
         })
     }
 
-    /// The digest of what the signature is over: of the file, or of the envelope's encoding.
-    fn digest(&self) -> Sha256Hash {
-        match self {
-            Self::File(artifact) => artifact.sha256(),
-            Self::Statement(json, _) => sha256(&sigstore_types::pae(PAYLOAD_TYPE, json)),
-        }
-    }
-
     /// What a verifier of the bundle would be given.
-    fn artifact(&self) -> Artifact {
+    fn artifact(&self) -> Result<Artifact, Error> {
         match self {
-            Self::File(artifact) => artifact.clone(),
-            Self::Statement(_, subject) => Artifact::of_digest(*subject),
+            Self::File(artifact) => Ok(artifact.clone()),
+            Self::Attestation(attestation) => {
+                let first = attestation.subjects.values().next();
+                let first = first.ok_or_else(|| Error::new(Class::Config, "a statement needs a subject"))?;
+                Ok(Artifact::of_digest(*first))
+            }
         }
     }
 }
@@ -75,7 +80,7 @@ impl Content {
 /// `Class::Other` when the library fails; what reading the file once more fails with.
 pub fn sign_with_key(content: &Content, key: &Key) -> Result<Bundle, Error> {
     let material = VerificationMaterialV03::PublicKey { hint: key.hint()? };
-    Ok(BundleV03::new(material, content.signed_by(key)?).into_bundle())
+    Ok(BundleV03::new(material, content.signed_by(key, None)?).into_bundle())
 }
 
 /// A finished signature.
@@ -152,9 +157,9 @@ impl Signer {
     }
 
     async fn sign_within(&self, cx: &Context, content: &Content) -> Result<Signed, Error> {
-        let pair = self.pair(cx).await?;
+        let pair = self.pair(cx, content).await?;
         let certificate = &pair.certificate;
-        let signed = content.signed_by(&pair.key)?;
+        let signed = content.signed_by(&pair.key, Some(&certificate.claims))?;
         let signature = signature(&signed)?;
         let stamp = match &self.services.timestamp {
             Some(authority) => Some(timestamp::stamp(cx, authority, &signature).await?),
@@ -162,7 +167,7 @@ impl Signer {
         };
         let entry = Entry {
             content: &signed,
-            digest: content.digest(),
+            digest: digest(content, &signed),
             signature: &signature,
             certificate: &certificate.leaf,
         };
@@ -188,7 +193,7 @@ impl Signer {
     }
 
     /// A key with a certificate: the one that is held, in a batch, or new ones.
-    async fn pair(&self, cx: &Context) -> Result<Arc<Pair>, Error> {
+    async fn pair(&self, cx: &Context, content: &Content) -> Result<Arc<Pair>, Error> {
         let mut held = self.held.lock().await;
         if let Some(pair) = held
             .as_ref()
@@ -197,7 +202,8 @@ impl Signer {
             return Ok(Arc::clone(pair));
         }
         let key = Key::generate()?;
-        let certificate = fulcio::certify(cx, &self.services.fulcio, &key, &self.tokens).await?;
+        let accepts = |claims: &Claims| content.suits(claims);
+        let certificate = fulcio::certify(cx, &self.services.fulcio, &key, &self.tokens, accepts).await?;
         let pair = Arc::new(Pair { key, certificate });
         *held = self.batch.then(|| Arc::clone(&pair));
         Ok(pair)
@@ -214,7 +220,7 @@ impl Signer {
         let Some(trust) = &self.trust else {
             return unverified::check(bundle, certificate, entry);
         };
-        let found = verification::by_certificate(&content.artifact(), bundle, trust)?;
+        let found = verification::by_certificate(&content.artifact()?, bundle, trust)?;
         if found.level == Level::Verified {
             return Ok(());
         }
@@ -237,6 +243,15 @@ fn signature(content: &SignatureContent) -> Result<SignatureBytes, Error> {
         SignatureContent::MessageSignature(signature) => Ok(signature.signature.clone()),
         SignatureContent::DsseEnvelope(envelope) => Ok(envelope.signature.sig.clone()),
         _ => Err(Error::new(Class::Other, "a signature of an unknown kind")),
+    }
+}
+
+/// The digest of what the signature is over: of the file, or of the envelope's encoding.
+fn digest(content: &Content, signed: &SignatureContent) -> Sha256Hash {
+    match (content, signed) {
+        (_, SignatureContent::DsseEnvelope(envelope)) => sha256(&envelope.pae()),
+        (Content::File(artifact), _) => artifact.sha256(),
+        _ => sha256(&[]),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is said of files: an in-toto Statement v1 in a DSSE envelope.
-use crate::Artifact;
 use crate::artifact::{document, unusable};
+use crate::{Artifact, provenance};
 use jeton::source::file::shown;
 use jeton::{Class, Error};
-use jeton_core::redact;
+use jeton_core::{Claims, redact};
 use serde_json::Value;
 use sigstore_types::{Sha256Hash, Statement, Subject};
 use std::collections::BTreeMap;
@@ -74,9 +74,25 @@ pub fn predicate(path: &Path) -> Result<Value, Error> {
 }
 
 /// Files as subjects, by their names.
-#[must_use]
-pub fn subjects(artifacts: &[Artifact]) -> BTreeMap<String, Sha256Hash> {
-    artifacts.iter().map(|a| (a.name(), a.sha256())).collect()
+///
+/// # Errors
+/// `Class::Config` for two different files of one name.
+pub fn subjects(artifacts: &[Artifact]) -> Result<BTreeMap<String, Sha256Hash>, Error> {
+    let mut subjects = BTreeMap::new();
+    for artifact in artifacts {
+        let (name, digest) = (artifact.name(), artifact.sha256());
+        if subjects
+            .insert(name.clone(), digest)
+            .is_some_and(|other| other != digest)
+        {
+            let name = redact::foreign(&name, &[]);
+            return Err(Error::new(
+                Class::Config,
+                format!("two different files are named {name}"),
+            ));
+        }
+    }
+    Ok(subjects)
 }
 
 /// The subjects of a checksum list as `sha256sum` writes it: 64 hexadecimal digits, white space, perhaps a star, a name.
@@ -114,23 +130,49 @@ pub fn checksums(path: &Path) -> Result<BTreeMap<String, Sha256Hash>, Error> {
     }
 }
 
-/// The statement as the bytes that are signed.
-///
-/// # Errors
-/// `Class::Config` without a subject, `Class::Other` when it cannot be written down.
-pub fn statement(
-    subjects: BTreeMap<String, Sha256Hash>,
-    predicate_type: &str,
-    predicate: Value,
-) -> Result<Vec<u8>, Error> {
-    if subjects.is_empty() {
-        return Err(Error::new(Class::Config, "a statement needs a subject"));
+/// What is said of files.
+#[derive(Clone, Debug)]
+pub struct Attestation {
+    /// Of which: names and digests.
+    pub subjects: BTreeMap<String, Sha256Hash>,
+    /// What kind of thing, as a URI.
+    pub predicate_type: String,
+    /// What.
+    pub predicate: Predicate,
+}
+
+/// Where what is said comes from.
+#[derive(Clone, Debug)]
+pub enum Predicate {
+    /// It is given.
+    Given(Value),
+    /// SLSA provenance v1, from what the CI platform says in the token that signs.
+    FromCi,
+}
+
+impl Attestation {
+    /// The statement as the bytes that are signed, by whoever holds a token with these claims, if anybody does.
+    ///
+    /// # Errors
+    /// `Class::Config` without a subject, or for provenance from CI without a token; what the claims lack.
+    pub(crate) fn statement(&self, claims: Option<&Claims>) -> Result<Vec<u8>, Error> {
+        if self.subjects.is_empty() {
+            return Err(Error::new(Class::Config, "a statement needs a subject"));
+        }
+        let predicate = match (&self.predicate, claims) {
+            (Predicate::Given(value), _) => value.clone(),
+            (Predicate::FromCi, Some(claims)) => provenance::predicate(claims)?,
+            (Predicate::FromCi, None) => {
+                let message = "--from-ci: a local key has no token, hence nothing that a CI platform says";
+                return Err(Error::new(Class::Config, message));
+            }
+        };
+        let subjects = self.subjects.iter();
+        let subjects = subjects
+            .map(|(name, digest)| Subject::new(name, (*digest).into()))
+            .collect();
+        let statement = Statement::new(subjects, &self.predicate_type, predicate);
+        serde_json::to_vec(&statement)
+            .map_err(|e| Error::new(Class::Other, format!("the statement cannot be written: {e}")))
     }
-    let subjects = subjects.into_iter();
-    let subjects = subjects
-        .map(|(name, digest)| Subject::new(name, digest.into()))
-        .collect();
-    let statement = Statement::new(subjects, predicate_type, predicate);
-    serde_json::to_vec(&statement)
-        .map_err(|e| Error::new(Class::Other, format!("the statement cannot be written: {e}")))
 }
