@@ -13,6 +13,9 @@ pub const BY_CONFIG: &str = "config";
 /// Who made a binding: a session, which takes it away at its end.
 pub const BY_SESSION: &str = "session";
 
+/// Who made a binding: a trust policy, whose tokens carry its roles.
+pub const BY_POLICY: &str = "policy";
+
 /// A row of `role_bindings`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
@@ -34,7 +37,7 @@ pub struct Bound {
     pub credential: Option<String>,
     /// The session.
     pub session: Option<String>,
-    /// Who made it: [`BY_CALLER`], [`BY_CONFIG`] or [`BY_SESSION`].
+    /// Who made it: [`BY_CALLER`], [`BY_CONFIG`], [`BY_SESSION`] or [`BY_POLICY`].
     pub origin: &'static str,
     /// When.
     pub created: UnixTime,
@@ -56,7 +59,7 @@ impl Bound {
         let (Some(role), Some(scope)) = (Role::named(&role), Scope::named(&scope)) else {
             return Ok(None);
         };
-        let origin = [BY_CALLER, BY_CONFIG, BY_SESSION]
+        let origin = [BY_CALLER, BY_CONFIG, BY_SESSION, BY_POLICY]
             .into_iter()
             .find(|known| *known == origin);
         let Some(origin) = origin else { return Ok(None) };

@@ -4,6 +4,12 @@ use crate::config::Config;
 use crate::id;
 use crate::issuers::Issuers;
 use crate::keyring::Keyring;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::minting::Mint;
+use crate::own_issuer::OwnIssuer;
+use crate::policy::Kept;
+use crate::policy_file;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError, migration};
 use crate::{binding, keyring};
@@ -29,6 +35,8 @@ pub struct Live {
     pub keyring: Arc<Keyring>,
     /// Whose tokens are accepted.
     pub issuers: Issuers,
+    /// Trust policies that are kept in files.
+    pub policies: Vec<Kept>,
 }
 
 /// A broker. Cheap to clone; all clones are one.
@@ -47,6 +55,14 @@ pub struct Inner {
     pub audit: audit::Writer,
     /// How others reach it; the issuer of its own tokens.
     pub public_url: String,
+    /// The broker as an issuer.
+    pub own: OwnIssuer,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// How much is too much.
+    pub limits: Limits,
+    /// Short-lived credentials that were made.
+    pub mint: Mint,
     /// Whether everybody may do everything: for trying out, on loopback only.
     pub insecure: bool,
     live: Arc<ArcSwap<Live>>,
@@ -83,10 +99,16 @@ impl Live {
             &config.issuers,
             before.map_or(&Issuers::default(), |before| &before.issuers),
         )?;
+        let policies = match &config.policies {
+            Some(path) => policy_file::load(path)
+                .map_err(|wrong| Error::new(Class::Config, format!("policies: {wrong}")))?,
+            None => Vec::new(),
+        };
         Ok(Self {
             config,
             keyring,
             issuers,
+            policies,
         })
     }
 }
@@ -122,6 +144,7 @@ impl Broker {
             return Err(Error::new(Class::Config, message)
                 .with_hint("put back the keyring that belongs to the database"));
         }
+        let own = own_issuer(&live.config, &public_url)?;
         let live = Arc::new(ArcSwap::from_pointee(live));
         let audit = audit::Writer::start(store.clone(), Arc::clone(&live), cx.clock.clone());
         let broker = Self(Arc::new(Inner {
@@ -130,6 +153,10 @@ impl Broker {
             log,
             audit,
             public_url,
+            own,
+            metrics: Metrics::default(),
+            limits: Limits::default(),
+            mint: Mint::default(),
             insecure,
             live,
             stopping: AtomicBool::new(false),
@@ -174,6 +201,8 @@ impl Broker {
                 "keyring: is not the one that this database was made with",
             ));
         }
+        let reloaded = self.own.reload(&live.config.signing_key);
+        reloaded.map_err(|wrong| Error::new(Class::Config, wrong.to_string()))?;
         self.live.store(Arc::new(live));
         let kept = self.keep_admins().await;
         kept.map_err(|e| of_store(&self.live().config, &e))
@@ -203,6 +232,15 @@ impl Broker {
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
+}
+
+/// The issuer that the broker is, with the keys that its configuration names.
+fn own_issuer(config: &Config, public_url: &str) -> Result<OwnIssuer, Error> {
+    let issuer = jeton_core::Issuer::parse(public_url)
+        .map_err(|wrong| Error::new(Class::Config, format!("public_url: {wrong}")))?;
+    OwnIssuer::open(issuer, &config.base_path, &config.signing_key).map_err(|wrong| {
+        Error::new(Class::Config, wrong.to_string()).with_hint("`jeton broker init` makes a signing key")
+    })
 }
 
 /// A store's error as an error of the program.

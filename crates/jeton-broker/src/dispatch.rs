@@ -2,10 +2,11 @@
 use crate::answer::Answer;
 use crate::broker::{Broker, Live};
 use crate::call::{Access, Call};
+use crate::metrics::Counter;
 use crate::permission;
-use crate::principal;
+use crate::principal::{self, Principal};
 use crate::problem::{OPERATION, Problem};
-use crate::route::{Route, Who};
+use crate::route::{Route, Verb, Who};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
@@ -14,6 +15,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use jeton_core::access::Object;
+use jeton_core::decode;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,7 @@ pub async fn answer(
     parameters: Vec<(String, String)>,
     request: Request,
 ) -> Response {
+    let began = broker.cx.clock.uptime();
     let operation = broker.fresh_id().unwrap_or_default();
     let id = operation.clone();
     let here = broker.clone();
@@ -50,7 +53,13 @@ pub async fn answer(
     let result = task
         .await
         .unwrap_or_else(|_| Err(Problem::internal("the request's task ended early")));
-    finish(&broker, &operation, result)
+    let response = finish(&broker, &operation, result);
+    let took = broker.cx.clock.uptime().saturating_sub(began);
+    let status = response.status().as_u16();
+    broker
+        .metrics
+        .answered(route.verb.name(), route.path, status, took);
+    response
 }
 
 /// Refuses a request that is for no route.
@@ -86,8 +95,100 @@ async fn handle(
     // Strangers do not make us read their bodies.
     let who = match route.who {
         Who::Anyone(_) | Who::Proof(_) => None,
-        Who::Known(_) | Who::May(..) => Some(principal::extract(&broker, &live, &parts.headers).await?),
+        Who::Known(_) | Who::May(..) => Some(known(&broker, &live, route, &parts.headers, from).await?),
     };
+    let issuer = who.as_ref().map(|who| who.issuer.clone());
+    let limits = Arc::clone(&live);
+    let done = done(
+        broker.clone(),
+        live,
+        route,
+        parameters,
+        parts,
+        body,
+        operation,
+        from,
+        who,
+    )
+    .await;
+    done.map_err(|problem| failed(&broker, &limits, from, issuer.as_deref(), problem))
+}
+
+/// Who asks, if he may ask at all.
+async fn known(
+    broker: &Broker,
+    live: &Live,
+    route: &Route,
+    headers: &HeaderMap,
+    from: IpAddr,
+) -> Result<Principal, Problem> {
+    let who = principal::extract(broker, live, headers)
+        .await
+        .map_err(|problem| {
+            broker.metrics.count(Counter::Rejections, problem.reason());
+            failed(broker, live, from, claimed(live, headers).as_deref(), problem)
+        })?;
+    let asked = broker
+        .limits
+        .request(&live.config.limits, &who.issuer, broker.cx.clock.uptime());
+    asked.map_err(|wait| {
+        broker.metrics.count(Counter::Limited, "issuer");
+        Problem::rate_limited(wait)
+    })?;
+    if who.session.is_some() && !route.is_for_sessions() {
+        // It opens its session and nothing else.
+        return Err(if route.verb == Verb::Get {
+            Problem::not_found()
+        } else {
+            Problem::forbidden("a session's token opens its session only")
+        });
+    }
+    Ok(who)
+}
+
+/// Whose a token that was not accepted says that it is, if that is one of ours.
+fn claimed(live: &Live, headers: &HeaderMap) -> Option<String> {
+    let claims = decode(principal::bearer(headers).ok()?).ok()?;
+    let issuer = claims.peek().issuer()?;
+    live.issuers.named(issuer).map(|_| issuer.to_owned())
+}
+
+/// A request that failed counts against its source and its issuer; what is too much is told to wait instead.
+pub(crate) fn failed(
+    broker: &Broker,
+    live: &Live,
+    from: IpAddr,
+    issuer: Option<&str>,
+    problem: Problem,
+) -> Problem {
+    if !matches!(problem.status().as_u16(), 400 | 401 | 403 | 404) {
+        return problem;
+    }
+    let now = broker.cx.clock.uptime();
+    match broker.limits.failed(&live.config.limits, from, issuer, now) {
+        Ok(()) => problem,
+        Err(wait) => {
+            broker.metrics.count(Counter::Limited, "failures");
+            Problem::rate_limited(wait)
+        }
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what was taken out of the request, one by one"
+)]
+async fn done(
+    broker: Broker,
+    live: Arc<Live>,
+    route: &'static Route,
+    parameters: Vec<(String, String)>,
+    parts: Parts,
+    body: Body,
+    operation: String,
+    from: IpAddr,
+    who: Option<Principal>,
+) -> Result<Answer, Problem> {
     let mut call = Call {
         broker: broker.clone(),
         live,
@@ -129,12 +230,7 @@ async fn handle(
 }
 
 /// That somebody was refused a secret is worth a record; who may not see a list is not.
-async fn note_refusal(
-    call: &Call,
-    route: &Route,
-    who: &principal::Principal,
-    problem: &Problem,
-) -> Result<(), Problem> {
+async fn note_refusal(call: &Call, route: &Route, who: &Principal, problem: &Problem) -> Result<(), Problem> {
     let Some(permission) = route.who.permission() else {
         return Ok(());
     };

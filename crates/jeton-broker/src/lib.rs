@@ -17,6 +17,11 @@
 //! | [`store`] | one schema in SQLite or PostgreSQL, one SQL text for both |
 //! | [`keyring`] | encryption at rest, and re-encryption while serving |
 //! | [`audit`] | the chain of records; nothing is released before its record is there |
+//! | [`session`] | agents' sessions: what they resolve to, their leases, their own tokens |
+//! | [`token_endpoint`], [`policy`], [`policy_file`] | token exchange, and who may exchange for what |
+//! | [`own_issuer`] | the broker as an issuer: keys, discovery, tokens of its own |
+//! | [`minting`], [`shapes`] | credentials that are made on demand; the forms that older clients read |
+//! | [`openapi`], [`metrics`], [`limits`] | the document of the routes; what is counted; how much is too much |
 //! | [`problem`], [`answer`], [`fields`], [`listing`] | what is answered and how requests are read |
 //! | [`service`] | listening, stopping, settings that change while it runs |
 pub mod answer;
@@ -32,15 +37,25 @@ mod handler;
 pub mod id;
 pub mod issuers;
 pub mod keyring;
+pub mod limits;
 pub mod listing;
+pub mod metrics;
+pub mod minting;
+pub mod openapi;
+pub mod own_issuer;
 pub mod permission;
+pub mod policy;
+pub mod policy_file;
 pub mod principal;
 pub mod problem;
 pub mod provider;
 pub mod replay;
 pub mod route;
 pub mod service;
+pub mod session;
+pub mod shapes;
 pub mod store;
+pub mod token_endpoint;
 
 pub use broker::{Broker, Log};
 pub use config::Config;

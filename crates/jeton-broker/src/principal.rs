@@ -2,6 +2,7 @@
 use crate::broker::{Broker, Live};
 use crate::problem::Problem;
 use crate::replay;
+use crate::session::record;
 use http::{HeaderMap, header};
 use jeton::NotVerified;
 use jeton_core::decode::decode;
@@ -15,6 +16,9 @@ const LARGEST_TOKEN: usize = 64 * 1024;
 const SCHEME: &str = "bearer ";
 /// Why a request without a token is not done: not one of the rejections of a token.
 const NO_TOKEN: &str = "missing-token";
+
+/// Why the token of a session that has ended is not accepted: not one of the rejections of a token either.
+const SESSION_OVER: &str = "session-over";
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -68,6 +72,9 @@ pub async fn verify(broker: &Broker, live: &Live, token: &str) -> Result<Princip
     }
     let unverified = decode(token).map_err(|rejection| Problem::unauthenticated(&rejection))?;
     let name = unverified.peek().issuer().unwrap_or_default();
+    if name == broker.own.name() {
+        return own(broker, live, token, Audience::Ours).await;
+    }
     let accepted = live.issuers.named(name).ok_or_else(unknown_issuer)?;
     let verified = accepted.verify(&broker.cx, token).await.map_err(refused)?;
     if accepted.config.require_jti {
@@ -79,6 +86,53 @@ pub async fn verify(broker: &Broker, live: &Live, token: &str) -> Result<Princip
         claims: verified,
         trust_policy: None,
         session: None,
+    })
+}
+
+/// For whom a token of ours must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// For us: it calls us.
+    Ours,
+    /// For whomever: it is exchanged, and a policy says whether it may be.
+    Any,
+}
+
+/// A token that is exchanged: of a configured issuer and for us, or one of ours.
+///
+/// # Errors
+/// As [`extract`].
+pub async fn proved(broker: &Broker, live: &Live, token: &str) -> Result<Principal, Problem> {
+    let ours = decode(token).is_ok_and(|claims| claims.peek().issuer() == Some(broker.own.name()));
+    if ours && token.len() <= LARGEST_TOKEN {
+        return own(broker, live, token, Audience::Any).await;
+    }
+    verify(broker, live, token).await
+}
+
+/// The principal of a token that we signed ourselves; one of a session that is over is dead.
+async fn own(broker: &Broker, live: &Live, token: &str, audience: Audience) -> Result<Principal, Problem> {
+    let claims = broker.own.verify(token, broker.now());
+    let claims = claims.map_err(|rejection| Problem::unauthenticated(&rejection))?;
+    let name = broker.own.name();
+    if audience == Audience::Ours && !claims.audience().any(|audience| audience == name) {
+        return Err(Problem::unauthenticated(&Rejection::AudienceMismatch(
+            String::new(),
+        )));
+    }
+    let session = claims.text("session_id").map(str::to_owned);
+    if let Some(id) = &session {
+        let found = record::find(&broker.store, &live.keyring, id).await?;
+        if !found.is_some_and(|session| session.is_alive(broker.now())) {
+            return Err(Problem::unauthenticated_because(SESSION_OVER));
+        }
+    }
+    Ok(Principal {
+        issuer: name.to_owned(),
+        subject: claims.subject().unwrap_or_default().to_owned(),
+        trust_policy: claims.text("trust_policy").map(str::to_owned),
+        session,
+        claims: Arc::new(claims),
     })
 }
 

@@ -3,11 +3,15 @@
 //! `secret` is a text or an object; which members an object may have is in [`ROWS`]. A plain one releases what it holds.
 //! One that mints is a line in [`release`] and a file of its own in `provider/`: it is handed the [`Stored`] secret and
 //! answers with [`Released`].
+use crate::broker::{Broker, Live};
 use crate::credential::Credential;
 use crate::fields::Fields;
 use crate::problem::Problem;
 use jeton_core::{Json, Secret, UnixTime, json};
 use serde_json::{Map, Value};
+use std::sync::Arc;
+
+mod minted;
 
 /// The longest secret, in bytes: a kubeconfig with certificates in it.
 const LONGEST_SECRET: usize = 256 * 1024;
@@ -88,7 +92,7 @@ pub const ROWS: &[Row] = &[
     row(Provider::Mcp, "mcp", false, &[("fields", Kind::Fields, true)]),
     row(Provider::Aws, "aws", false, &[("role", Kind::Text, true), ("audience", Kind::Text, false), ("region", Kind::Text, false), ("session_name", Kind::Text, false), ("duration", Kind::Text, false)]),
     row(Provider::Gcp, "gcp", false, &[("audience", Kind::Text, true), ("service_account", Kind::Text, false), ("scopes", Kind::Texts, false)]),
-    row(Provider::Azure, "azure", false, &[("tenant_id", Kind::Text, true), ("client_id", Kind::Text, true), ("scope", Kind::Text, false), ("audience", Kind::Text, false)]),
+    row(Provider::Azure, "azure", false, &[("tenant", Kind::Text, true), ("client_id", Kind::Text, true), ("scope", Kind::Text, true), ("audience", Kind::Text, false)]),
     row(Provider::Vault, "vault", false, &[("role", Kind::Text, true), ("mount", Kind::Text, false), ("audience", Kind::Text, false)]),
     row(Provider::Oidc, "oidc", false, &[("audience", Kind::Text, true), ("scope", Kind::Text, false)]),
     row(Provider::Generic, "generic", true, &[]),
@@ -253,13 +257,18 @@ pub struct Released {
 ///
 /// # Errors
 /// [`Problem`]: a provider that mints could not.
-pub async fn release(credential: &Credential, stored: Stored) -> Result<Released, Problem> {
+pub async fn release(
+    broker: &Broker,
+    live: &Arc<Live>,
+    credential: &Credential,
+    stored: Stored,
+) -> Result<Released, Problem> {
     let mut released = match stored {
         Stored::Text(token) => plain(token),
         Stored::Object(object) => match credential.provider {
             Provider::Gerrit => listed(&object, "instances"),
             Provider::Mcp => listed(&object, "fields"),
-            other => Err(Problem::internal(format!("{} is not minted yet", other.name())))?,
+            _ => minted::release(broker, live, credential, &object).await?,
         },
     };
     for (name, value) in [

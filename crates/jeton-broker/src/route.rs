@@ -6,7 +6,11 @@ use crate::answer::Answer;
 use crate::broker::Broker;
 use crate::call::{Access, Call};
 use crate::dispatch;
-use crate::handler::{agents, audit_page, credentials, health, projects, role_bindings, roles};
+use crate::handler::{
+    agents, audit_page, credentials, health, issuer, projects, role_bindings, roles, session_credentials,
+    sessions, token, trust_policies,
+};
+use crate::openapi;
 use crate::problem::Problem;
 use axum::Router;
 use axum::extract::{RawPathParams, Request};
@@ -41,6 +45,18 @@ impl Verb {
             Self::Put => Method::PUT,
             Self::Patch => Method::PATCH,
             Self::Delete => Method::DELETE,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
         }
     }
 
@@ -159,6 +175,14 @@ const fn root(path: &'static str, who: Who, summary: &'static str) -> Route {
     }
 }
 
+/// A line of the table, below `base_path` and at the root: paths of older clients.
+const fn both(path: &'static str, who: Who, summary: &'static str) -> Route {
+    Route {
+        place: Place::Both,
+        ..route(Get, path, 200, who, summary)
+    }
+}
+
 /// A handler, as the table holds it.
 macro_rules! open {
     ($handler:path) => {
@@ -174,14 +198,18 @@ macro_rules! known {
 }
 
 use Target::{Agent, Credential, Everything, Project};
-use Verb::{Delete, Get, Patch, Post};
-use Who::{Anyone, Known as Signed, May};
+use Verb::{Delete, Get, Patch, Post, Put};
+use Who::{Anyone, Known as Signed, May, Proof};
 
 /// Every route there is.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
     root("/healthz", Anyone(open!(health::live)), "The process is alive"),
     root("/readyz", Anyone(open!(health::ready)), "Requests can be served: the database answers and takes writes"),
+    root("/metrics", Anyone(open!(issuer::metrics)), "What was counted, for Prometheus"),
+    root("/openapi.json", Anyone(open!(issuer::openapi)), "This document"),
+    root("/.well-known/openid-configuration", Anyone(open!(issuer::discovery)), "The broker as an issuer"),
+    root("/jwks", Anyone(open!(issuer::keys)), "The broker's public keys"),
 
     route(Post, "/projects", 201, Signed(known!(projects::create)), "Make a project; its maker becomes project:owner"),
     route(Get, "/projects", 200, Signed(known!(projects::list)), "The projects that the caller may see"),
@@ -215,8 +243,59 @@ pub const ROUTES: &[Route] = &[
     route(Get, "/role_bindings/{binding}", 200, Signed(known!(role_bindings::read)), "A binding"),
     route(Delete, "/role_bindings/{binding}", 204, Signed(known!(role_bindings::delete)), "Take a role away, or unbind a credential"),
 
+    route(Post, "/sessions", 201, Signed(known!(sessions::open)), "Open a session with the credentials that it resolves to"),
+    route(Get, "/sessions/{session}", 200, Signed(known!(sessions::read)), "A session that goes on"),
+    route(Delete, "/sessions/{session}", 204, Signed(known!(sessions::end)), "End a session: its token and its grants are dead at once"),
+    route(Post, "/sessions/{session}/token", 200, Signed(known!(sessions::renew)), "A new token for a session, and a longer lease"),
+    both("/projects/{project}/agentic-sessions/{session}/credentials/{provider}", Signed(known!(session_credentials::read)), "A session's credential, in its provider's own shape"),
+    both("/projects/{project}/agentic-sessions/{session}/credentials/mcp/{name}", Signed(known!(session_credentials::read_mcp)), "The fields for a session's MCP server"),
+
+    route(Post, "/token", 200, Proof(open!(token::token)), "Token exchange (RFC 8693) and JWT bearer (RFC 7523)"),
+    route(Get, "/trust_policies", 200, May("trust_policy", "list", Everything, known!(trust_policies::list)), "Who may exchange for what"),
+    route(Get, "/trust_policies/{name}", 200, May("trust_policy", "read", Everything, known!(trust_policies::read)), "A trust policy"),
+    route(Put, "/trust_policies/{name}", 200, May("trust_policy", "update", Everything, known!(trust_policies::put)), "Write a trust policy; lint refuses or warns"),
+    route(Delete, "/trust_policies/{name}", 204, May("trust_policy", "delete", Everything, known!(trust_policies::delete)), "Remove a trust policy, and what its tokens may do here"),
+    route(Post, "/trust_policies/{name}/test", 200, May("trust_policy", "read", Everything, known!(trust_policies::test)), "Replay claims: which rule decides, and why"),
+
     route(Get, "/audit", 200, May("audit", "read", Everything, known!(audit_page::list)), "The record of what was done, newest first"),
 ];
+
+impl Route {
+    /// Whether a session's own token opens it: its session, and what that may read. Nothing else.
+    #[must_use]
+    pub fn is_for_sessions(&self) -> bool {
+        self.path.contains("{session}") || self.path.ends_with("/{credential}/token")
+    }
+
+    /// Its path from the root of the server; the first, where there are two.
+    #[must_use]
+    pub fn full_path(&self, base: &str) -> String {
+        match self.place {
+            Place::Root => self.path.to_owned(),
+            Place::Base | Place::Both => format!("{base}{}", self.path),
+        }
+    }
+}
+
+/// The OpenAPI document of these routes.
+#[must_use]
+pub fn document(broker: &Broker) -> serde_json::Value {
+    let live = broker.live_full();
+    let base = &live.config.base_path;
+    let full: Vec<(&Route, String)> = ROUTES
+        .iter()
+        .map(|route| (route, route.full_path(base)))
+        .collect();
+    let described = full.iter().map(|(route, full)| openapi::Path {
+        method: route.verb.name(),
+        pattern: route.path,
+        full,
+        summary: route.summary,
+        success: route.success,
+        token: matches!(route.who, Signed(_) | May(..)),
+    });
+    openapi::document(described, broker.own.name())
+}
 
 /// The router of these routes.
 pub fn router(broker: &Broker) -> Router {
@@ -280,7 +359,15 @@ mod tests {
             .filter(|route| matches!(route.who, Anyone(_)))
             .map(|route| route.path)
             .collect();
-        assert_eq!(open, ["/healthz", "/readyz"]);
+        let said = [
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/openapi.json",
+            "/.well-known/openid-configuration",
+            "/jwks",
+        ];
+        assert_eq!(open, said);
         assert!(
             ROUTES
                 .iter()

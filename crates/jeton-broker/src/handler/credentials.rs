@@ -7,6 +7,7 @@ use crate::credential::{BOUND, COLUMNS, Credential};
 use crate::fields::{Fields, LONGEST_NAME, LONGEST_TEXT};
 use crate::id;
 use crate::listing::Wanted;
+use crate::metrics::Counter;
 use crate::permission::{self, visible};
 use crate::problem::Problem;
 use crate::provider::{self, Provider, Stored};
@@ -274,6 +275,7 @@ pub(crate) async fn delete(call: &Call, access: &Access) -> Result<Answer, Probl
 
 pub(crate) async fn token(call: &Call, access: &Access) -> Result<Answer, Problem> {
     let found = find(call).await?;
+    super::session_credentials::check(call, access, &found.id).await?;
     let body = released(call, access, &found).await?;
     Ok(Answer::ok(&body))
 }
@@ -283,7 +285,7 @@ pub(crate) async fn token(call: &Call, access: &Access) -> Result<Answer, Proble
 /// # Errors
 /// [`Problem`]: then nothing is released.
 pub(crate) async fn released(call: &Call, access: &Access, found: &Credential) -> Result<Value, Problem> {
-    let released = provider::release(found, found.open(&call.live)?).await?;
+    let released = provider::release(&call.broker, &call.live, found, found.open(&call.live)?).await?;
     let mut body = Map::new();
     body.insert("credential_id".into(), found.id.as_str().into());
     body.insert("provider".into(), found.provider.name().into());
@@ -300,5 +302,8 @@ pub(crate) async fn released(call: &Call, access: &Access, found: &Credential) -
         .with("rule", access.rule.as_str())
         .issued(released.token.reveal());
     call.broker.audit.write(record).await?;
+    call.broker
+        .metrics
+        .count(Counter::Releases, found.provider.name());
     Ok(Value::Object(body))
 }

@@ -13,42 +13,70 @@ pub struct Migration {
 }
 
 /// Every step, in order.
-pub const ALL: &[Migration] = &[Migration {
-    version: 1,
-    name: "projects, agents, credentials, bindings, audit",
-    statements: &[
-        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-        "CREATE TABLE projects (id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, \
+pub const ALL: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "projects, agents, credentials, bindings, audit",
+        statements: &[
+            "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+            "CREATE TABLE projects (id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, \
          created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
-        "CREATE TABLE agents (id TEXT PRIMARY KEY, \
+            "CREATE TABLE agents (id TEXT PRIMARY KEY, \
          project_id TEXT NOT NULL REFERENCES projects(id) ON DELETE CASCADE, name TEXT NOT NULL, \
          description TEXT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
-        "CREATE INDEX agents_by_project ON agents (project_id, id)",
-        // `secret` is what a keyring sealed with the id as associated data.
-        "CREATE TABLE credentials (id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, \
+            "CREATE INDEX agents_by_project ON agents (project_id, id)",
+            // `secret` is what a keyring sealed with the id as associated data.
+            "CREATE TABLE credentials (id TEXT PRIMARY KEY, name TEXT NOT NULL, description TEXT NOT NULL, \
          provider TEXT NOT NULL, url TEXT NOT NULL, email TEXT NOT NULL, labels TEXT NOT NULL, \
          annotations TEXT NOT NULL, secret TEXT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
-        // A binding dies with its object. Without issuer, subject and policy it is an attachment. `mac` is over all the
-        // rest, so that a row that was written past the broker gives nothing to anybody.
-        "CREATE TABLE role_bindings (id TEXT PRIMARY KEY, role TEXT NOT NULL, scope TEXT NOT NULL, issuer TEXT, \
+            // A binding dies with its object. Without issuer, subject and policy it is an attachment. `mac` is over all the
+            // rest, so that a row that was written past the broker gives nothing to anybody.
+            "CREATE TABLE role_bindings (id TEXT PRIMARY KEY, role TEXT NOT NULL, scope TEXT NOT NULL, issuer TEXT, \
          subject TEXT, trust_policy TEXT, project_id TEXT REFERENCES projects(id) ON DELETE CASCADE, \
          agent_id TEXT REFERENCES agents(id) ON DELETE CASCADE, \
          credential_id TEXT REFERENCES credentials(id) ON DELETE CASCADE, session_id TEXT, \
          origin TEXT NOT NULL, mac TEXT NOT NULL, created_at BIGINT NOT NULL)",
-        "CREATE INDEX role_bindings_by_principal ON role_bindings (subject, issuer)",
-        "CREATE INDEX role_bindings_by_policy ON role_bindings (trust_policy)",
-        "CREATE INDEX role_bindings_by_project ON role_bindings (project_id)",
-        "CREATE INDEX role_bindings_by_agent ON role_bindings (agent_id)",
-        "CREATE INDEX role_bindings_by_credential ON role_bindings (credential_id)",
-        "CREATE INDEX role_bindings_by_session ON role_bindings (session_id)",
-        "CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, record TEXT NOT NULL, \
+            "CREATE INDEX role_bindings_by_principal ON role_bindings (subject, issuer)",
+            "CREATE INDEX role_bindings_by_policy ON role_bindings (trust_policy)",
+            "CREATE INDEX role_bindings_by_project ON role_bindings (project_id)",
+            "CREATE INDEX role_bindings_by_agent ON role_bindings (agent_id)",
+            "CREATE INDEX role_bindings_by_credential ON role_bindings (credential_id)",
+            "CREATE INDEX role_bindings_by_session ON role_bindings (session_id)",
+            "CREATE TABLE audit (seq BIGINT PRIMARY KEY, at BIGINT NOT NULL, record TEXT NOT NULL, \
          hash TEXT NOT NULL)",
-        "CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL, \
+            "CREATE TABLE audit_head (id BIGINT PRIMARY KEY, seq BIGINT NOT NULL, hash TEXT NOT NULL, \
          mac TEXT NOT NULL)",
-        "CREATE TABLE used_tokens (digest TEXT PRIMARY KEY, expires_at BIGINT NOT NULL)",
-        "CREATE INDEX used_tokens_by_end ON used_tokens (expires_at)",
-    ],
-}];
+            "CREATE TABLE used_tokens (digest TEXT PRIMARY KEY, expires_at BIGINT NOT NULL)",
+            "CREATE INDEX used_tokens_by_end ON used_tokens (expires_at)",
+        ],
+    },
+    Migration {
+        version: 2,
+        name: "sessions, trust policies",
+        statements: &[
+            // `mac` is over what never changes of a session: a row that was written past the broker opens nothing.
+            "CREATE TABLE sessions (id TEXT PRIMARY KEY, \
+             project_id TEXT NOT NULL REFERENCES projects(id) ON DELETE CASCADE, \
+             agent_id TEXT NOT NULL REFERENCES agents(id) ON DELETE CASCADE, user_name TEXT, users TEXT NOT NULL, \
+             opener_issuer TEXT NOT NULL, opener_subject TEXT NOT NULL, created_at BIGINT NOT NULL, \
+             lease_until BIGINT NOT NULL, ended_at BIGINT, mac TEXT NOT NULL)",
+            "CREATE INDEX sessions_by_project ON sessions (project_id)",
+            "CREATE INDEX sessions_by_agent ON sessions (agent_id)",
+            "CREATE INDEX sessions_by_lease ON sessions (ended_at, lease_until)",
+            // Without its binding a grant is none.
+            "CREATE TABLE session_grants (session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE, \
+             user_name TEXT NOT NULL, provider TEXT NOT NULL, \
+             credential_id TEXT NOT NULL REFERENCES credentials(id) ON DELETE CASCADE, \
+             binding_id TEXT NOT NULL REFERENCES role_bindings(id) ON DELETE CASCADE, mac TEXT NOT NULL, \
+             PRIMARY KEY (session_id, user_name, provider))",
+            "CREATE INDEX session_grants_by_binding ON session_grants (binding_id)",
+            "CREATE INDEX session_grants_by_credential ON session_grants (credential_id)",
+            "CREATE TABLE trust_policies (name TEXT PRIMARY KEY, issuer TEXT NOT NULL, body TEXT NOT NULL, \
+             mac TEXT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
+            "CREATE INDEX trust_policies_by_issuer ON trust_policies (issuer, name)",
+        ],
+    },
+];
 
 /// The version of the newest step.
 #[must_use]
