@@ -52,10 +52,14 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// A claim that says something.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.claims.text(name).filter(|text| !text.is_empty())
+    }
+
     /// A claim that has to be there.
     fn needed(&self, name: &str) -> Result<&str, Error> {
-        let text = self.claims.text(name).filter(|text| !text.is_empty());
-        text.ok_or_else(|| {
+        self.text(name).ok_or_else(|| {
             let platform = self.platform.name;
             Error::new(
                 Class::Token,
@@ -68,7 +72,7 @@ impl Reader<'_> {
     fn members(&self, names: &[&str]) -> Value {
         let members = names
             .iter()
-            .filter_map(|name| Some(((*name).to_owned(), self.claims.text(name)?.into())));
+            .filter_map(|name| Some(((*name).to_owned(), self.text(name)?.into())));
         Value::Object(members.collect::<Map<_, _>>())
     }
 }
@@ -77,31 +81,28 @@ impl Reader<'_> {
 fn github(claims: &Reader<'_>) -> Result<Value, Error> {
     let server = server(claims.needed("iss")?);
     let repository = claims.needed("repository")?;
-    let workflow = claims.needed("workflow_ref")?;
+    let workflow = claims.text("workflow_ref").unwrap_or_default();
     let (workflow, workflow_ref) = workflow.split_once('@').unwrap_or((workflow, ""));
     let path = workflow
         .strip_prefix(repository)
         .unwrap_or(workflow)
         .trim_start_matches('/');
-    let (run, attempt) = (claims.needed("run_id")?, claims.needed("run_attempt")?);
-    Ok(json!({
-        "buildDefinition": {
-            "buildType": "https://actions.github.io/buildtypes/workflow/v1",
-            "externalParameters": {
-                "workflow": {"ref": workflow_ref, "repository": format!("{server}/{repository}"), "path": path},
-            },
-            "internalParameters": {
-                "github": claims.members(&["event_name", "repository_id", "repository_owner_id", "runner_environment"]),
-            },
-            "resolvedDependencies": [{
-                "uri": format!("git+{server}/{repository}@{}", claims.needed("ref")?),
-                "digest": {"gitCommit": claims.needed("sha")?},
-            }],
-        },
-        "runDetails": {
-            "builder": {"id": format!("{server}/{}", claims.needed("job_workflow_ref")?)},
-            "metadata": {"invocationId": format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}")},
-        },
+    let run = claims.text("run_id").zip(claims.text("run_attempt"));
+    let run =
+        run.map(|(run, attempt)| format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}"));
+    let source = format!("{server}/{repository}");
+    Ok(provenance(Build {
+        kind: "https://actions.github.io/buildtypes/workflow/v1",
+        builder: format!("{server}/{}", claims.needed("job_workflow_ref")?),
+        external: json!({"workflow": {"ref": workflow_ref, "repository": source, "path": path}}),
+        internal: json!({"github": claims.members(
+            &["event_name", "repository_id", "repository_owner_id", "runner_environment"],
+        )}),
+        source: claims
+            .text("ref")
+            .map_or_else(|| format!("git+{source}"), |at| format!("git+{source}@{at}")),
+        commit: claims.text("sha"),
+        invocation: run,
     }))
 }
 
@@ -117,30 +118,58 @@ fn server(issuer: &str) -> &str {
 /// GitLab's build type as its runner documents it.
 fn gitlab(claims: &Reader<'_>) -> Result<Value, Error> {
     let server = claims.needed("iss")?.trim_end_matches('/');
-    let project = claims.needed("project_path")?;
-    Ok(json!({
-        "buildDefinition": {
-            "buildType": "https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/PROVENANCE.md",
-            "externalParameters": {
-                "entryPoint": claims.needed("ci_config_ref_uri")?,
-                "source": format!("{server}/{project}"),
-            },
-            "internalParameters": {
-                "gitlab": claims.members(&[
-                    "environment", "namespace_id", "pipeline_source", "project_id", "project_visibility", "ref_type",
-                    "runner_environment",
-                ]),
-            },
-            "resolvedDependencies": [{
-                "uri": format!("git+{server}/{project}@{}", claims.needed("ref_path")?),
-                "digest": {"gitCommit": claims.needed("sha")?},
-            }],
-        },
-        "runDetails": {
-            "builder": {"id": format!("{server}/{project}/-/runners/{}", runner(claims)?)},
-            "metadata": {"invocationId": format!("{server}/{project}/-/jobs/{}", claims.needed("job_id")?)},
-        },
+    let project = format!("{server}/{}", claims.needed("project_path")?);
+    let at = claims.text("ref_path").or_else(|| claims.text("ref"));
+    Ok(provenance(Build {
+        kind: "https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/PROVENANCE.md",
+        builder: format!("{project}/-/runners/{}", runner(claims)?),
+        external: json!({"entryPoint": claims.needed("ci_config_ref_uri")?, "source": project}),
+        internal: json!({"gitlab": claims.members(
+            &["environment", "namespace_id", "pipeline_source", "project_id", "ref_type", "runner_environment"],
+        )}),
+        source: at.map_or_else(|| format!("git+{project}"), |at| format!("git+{project}@{at}")),
+        commit: claims.text("sha"),
+        invocation: claims.text("job_id").map(|job| format!("{project}/-/jobs/{job}")),
     }))
+}
+
+/// What a platform says of a build.
+struct Build<'a> {
+    /// What kind of build, as a URI.
+    kind: &'static str,
+    /// Who built.
+    builder: String,
+    /// What the one who started it said.
+    external: Value,
+    /// What the platform adds.
+    internal: Value,
+    /// What was built, as a URI.
+    source: String,
+    /// At which commit.
+    commit: Option<&'a str>,
+    /// Which run it was, as a URI.
+    invocation: Option<String>,
+}
+
+/// In the form of SLSA (slsa.dev/spec/v1.0/provenance). What is unknown is left out.
+fn provenance(build: Build<'_>) -> Value {
+    let mut source = json!({"uri": build.source});
+    if let Some(commit) = build.commit {
+        source["digest"] = json!({"gitCommit": commit});
+    }
+    let mut details = json!({"builder": {"id": build.builder}});
+    if let Some(invocation) = build.invocation {
+        details["metadata"] = json!({"invocationId": invocation});
+    }
+    json!({
+        "buildDefinition": {
+            "buildType": build.kind,
+            "externalParameters": build.external,
+            "internalParameters": build.internal,
+            "resolvedDependencies": [source],
+        },
+        "runDetails": details,
+    })
 }
 
 /// GitLab writes the runner's number as a number.

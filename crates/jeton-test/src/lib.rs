@@ -18,6 +18,7 @@
 mod issuer;
 mod process;
 mod publishing;
+pub mod sigstore;
 mod upstream;
 
 pub use issuer::IssuerProcess;

@@ -201,7 +201,8 @@ fn login(
     };
     let client = layers.text(&setting::OIDC_CLIENT_ID, signing.oidc_client_id.as_ref())?;
     let env = plan::with_ca_file(layers, session.env.clone())?;
-    let (cx, _) = session.context(&env);
+    let (mut cx, _) = session.context(&env);
+    cx.policy = plan::policy(layers, &signing.pace)?.0;
     Ok(Login {
         cx,
         issuer,

@@ -73,6 +73,7 @@ fn job_claims() -> Map<String, Value> {
         ("repository_owner_id", json!("65")),
         ("run_id", json!("30433642")),
         ("run_number", json!("562")),
+        ("sha", json!("7fd1a60b01f91b314f59955a4e4d4e80d8edf11d")),
         ("workflow", json!("release")),
         (
             "workflow_ref",

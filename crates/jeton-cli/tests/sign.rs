@@ -1,0 +1,720 @@
+//! Keyless signing from outside, against a private instance that misbehaves on request.
+#![cfg(feature = "sign")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends"
+)]
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jeton_test::sigstore::{FULCIO, Flaw, Outage, REKOR, Sigstore};
+use jeton_test::{Command, IssuerProcess, Run, Sandbox};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Who the tokens of these tests are for: `sub` of GitHub's tokens in the development issuer is taken as it is.
+struct Scene {
+    sandbox: Sandbox,
+    issuer: IssuerProcess,
+    sigstore: Sigstore,
+}
+
+impl Scene {
+    fn new(issuer: &[&str]) -> Self {
+        let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_jeton"));
+        sandbox.write("f", "hello\n");
+        let sigstore = Sigstore::start();
+        sandbox.write("root.json", &sigstore.trusted_root().to_string());
+        let issuer = sandbox.issuer(issuer);
+        Self {
+            sandbox,
+            issuer,
+            sigstore,
+        }
+    }
+
+    /// `jeton COMMAND …` with the instance's services.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let command = self.sandbox.command(arguments);
+        command
+            .arg("--fulcio-url")
+            .arg(self.sigstore.url())
+            .arg("--rekor-url")
+            .arg(self.sigstore.url())
+    }
+
+    /// The same in a job of GitHub's, and what is to be trusted.
+    fn in_ci(&self, arguments: &[&str]) -> Command {
+        self.trusting(arguments).envs(&self.issuer.environment("github"))
+    }
+
+    fn trusting(&self, arguments: &[&str]) -> Command {
+        self.command(arguments).arg("--trusted-root").arg("root.json")
+    }
+
+    /// A token from elsewhere.
+    fn token(&self, claims: Value) -> String {
+        let mut all = json!({"aud": "sigstore", "sub": "someone"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(claims.as_object().unwrap().clone());
+        self.issuer.mint(&all).trim().to_owned()
+    }
+
+    fn verify(&self, bundle: &str, identity: &str, more: &[&str]) -> Run {
+        let verify = [
+            "verify-bundle",
+            "f",
+            "--bundle",
+            bundle,
+            "--trusted-root",
+            "root.json",
+            "--json",
+        ];
+        let command = self
+            .sandbox
+            .command(verify)
+            .arg("--certificate-oidc-issuer")
+            .arg(self.issuer.url());
+        let command = command.arg("--certificate-identity").arg(identity);
+        more.iter()
+            .fold(command, |command, argument| command.arg(argument))
+            .run()
+    }
+
+    /// The subject of the tokens that a job gets.
+    fn subject(&self) -> String {
+        let asked = self.sigstore.asked();
+        let asked = asked
+            .iter()
+            .rfind(|asked| asked.path == FULCIO)
+            .expect("a request for a certificate");
+        claims(asked.request.token())["sub"].as_str().unwrap().to_owned()
+    }
+}
+
+fn claims(token: &str) -> Value {
+    let claims = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+}
+
+fn codes(run: &Run) -> Vec<String> {
+    let report = run.json();
+    let failures = report["failures"].as_array().unwrap();
+    failures
+        .iter()
+        .map(|f| f["code"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+const SIGN: [&str; 4] = ["sign", "f", "--bundle", "b.json"];
+
+#[test]
+fn b14_a_job_signs_with_its_own_identity_and_the_bundle_verifies() {
+    let scene = Scene::new(&[]);
+    let run = scene.in_ci(&SIGN).run().ended(0);
+    assert_eq!(run.stdout, "");
+    let path = scene.sandbox.path("b.json");
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let bundle: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(
+        bundle["mediaType"],
+        "application/vnd.dev.sigstore.bundle.v0.3+json"
+    );
+    let verified = scene.verify("b.json", &scene.subject(), &[]).ended(0).json();
+    assert_eq!(verified["level"], "verified");
+    assert_eq!(verified["verified"], true);
+    assert_eq!(verified["identity"], scene.subject().as_str());
+    assert_eq!(verified["issuer"], scene.issuer.url());
+    assert!(verified["logged_at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(verified["failures"], json!([]));
+    assert_eq!(
+        (scene.sigstore.count(FULCIO), scene.sigstore.count(REKOR)),
+        (1, 1)
+    );
+    // But for the line that has GitHub's log hide it, the token is nowhere.
+    let shown = run
+        .stderr
+        .lines()
+        .filter(|line| !line.starts_with("::add-mask::"));
+    assert!(shown.clone().all(|line| !line.contains("eyJ")), "{}", run.stderr);
+}
+
+#[test]
+fn b14_the_key_is_proven_over_a_verified_address_else_over_the_subject() {
+    let scene = Scene::new(&[]);
+    let rows = [
+        (
+            json!({"email": "a@example.com", "email_verified": true}),
+            "a@example.com",
+        ),
+        (
+            json!({"email": "a@example.com", "email_verified": "true"}),
+            "a@example.com",
+        ),
+        (
+            json!({"email": "a@example.com", "email_verified": false}),
+            "someone",
+        ),
+        (json!({"email": "a@example.com"}), "someone"),
+        (json!({}), "someone"),
+    ];
+    for (given, name) in rows {
+        let token = scene.token(given.clone());
+        scene
+            .trusting(&SIGN)
+            .env("SIGSTORE_ID_TOKEN", &token)
+            .run()
+            .ended(0);
+        let run = scene.verify("b.json", name, &[]).ended(0);
+        assert_eq!(run.json()["identity"], name, "{given}");
+    }
+}
+
+#[test]
+fn b11_each_signature_has_a_token_of_its_own_asked_for_when_the_certificate_is() {
+    let scene = Scene::new(&["--token-life", "3s"]);
+    scene.in_ci(&SIGN).run().ended(0);
+    std::thread::sleep(Duration::from_secs(6));
+    scene.in_ci(&["sign", "f", "--bundle", "c.json"]).run().ended(0);
+    let mints = scene.issuer.requests_of("github");
+    let asked: Vec<_> = scene
+        .sigstore
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.path == FULCIO)
+        .collect();
+    assert_eq!((mints.len(), asked.len()), (2, 2));
+    let tokens: Vec<_> = asked
+        .iter()
+        .map(|asked| asked.request.token().to_owned())
+        .collect();
+    assert_ne!(tokens[0], tokens[1]);
+    for asked in &asked {
+        let minted = claims(asked.request.token())["iat"].as_u64().unwrap();
+        let sent = asked.at.duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!(sent - (minted as f64) < 2.0, "minted at {minted}, sent at {sent}");
+    }
+}
+
+#[test]
+fn b11_a_retry_never_carries_a_token_that_has_run_out() {
+    let scene = Scene::new(&["--token-life", "5s"]);
+    scene.sigstore.fail(FULCIO, 4, Outage::Status(503, "{}".into()));
+    let pace = ["--backoff", "1200ms", "--backoff-factor", "1"];
+    scene.in_ci(&[&SIGN[..], &pace[..]].concat()).run().ended(0);
+    let asked: Vec<_> = scene
+        .sigstore
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.path == FULCIO)
+        .collect();
+    assert_eq!(asked.len(), 5);
+    for asked in &asked {
+        let end = claims(asked.request.token())["exp"].as_u64().unwrap();
+        let sent = asked.at.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert!(sent < end, "sent at {sent}, ended at {end}");
+    }
+    assert!(scene.issuer.count("github") >= 2);
+    assert!(
+        scene.issuer.count("github") < 5,
+        "a living token is carried again"
+    );
+}
+
+#[test]
+fn b2_services_that_fail_for_a_while_cost_time_and_those_that_fail_for_ever_have_their_class() {
+    let unavailable = || Outage::Status(503, r#"{"message":"not now"}"#.into());
+    let rows = [
+        (FULCIO, 1, unavailable(), 0, 2),
+        (FULCIO, 2, Outage::Cut, 0, 3),
+        (FULCIO, 99, unavailable(), 6, 5),
+        (FULCIO, 99, Outage::Status(429, "{}".into()), 7, 5),
+        (
+            FULCIO,
+            99,
+            Outage::Status(403, r#"{"message":"no"}"#.into()),
+            4,
+            1,
+        ),
+        (REKOR, 1, unavailable(), 0, 2),
+        (REKOR, 2, unavailable(), 0, 3),
+        (REKOR, 99, Outage::Cut, 6, 5),
+        (REKOR, 99, Outage::Status(400, r#"{"message":"no"}"#.into()), 4, 1),
+        (REKOR, 99, Outage::Status(200, "<html>".into()), 8, 2),
+    ];
+    for (path, times, outage, code, attempts) in rows {
+        let scene = Scene::new(&[]);
+        scene.sigstore.fail(path, times, outage.clone());
+        let run = scene.in_ci(&SIGN).arg("--backoff").arg("10ms").run().ended(code);
+        assert_eq!(
+            scene.sigstore.count(path),
+            attempts,
+            "{path} {outage:?}: {}",
+            run.stderr
+        );
+        assert_eq!(
+            scene.sandbox.path("b.json").exists(),
+            code == 0,
+            "written whole or not at all"
+        );
+        assert_eq!(
+            scene.issuer.count("github"),
+            1,
+            "a living token is asked for once"
+        );
+    }
+}
+
+#[test]
+fn b2_an_entry_whose_answer_was_lost_is_found_again() {
+    let scene = Scene::new(&[]);
+    scene.sigstore.fail(REKOR, 1, Outage::LostAnswer);
+    scene.in_ci(&SIGN).arg("--backoff").arg("10ms").run().ended(0);
+    assert_eq!(scene.sigstore.count(REKOR), 2);
+    scene.verify("b.json", &scene.subject(), &[]).ended(0);
+}
+
+#[test]
+fn b18_an_error_that_echoes_the_token_is_shown_without_it() {
+    let scene = Scene::new(&[]);
+    let token = scene.token(json!({"aud": "elsewhere"}));
+    let command = scene.command(&SIGN).arg("--audience").arg("elsewhere").arg("-v");
+    let run = command.env("SIGSTORE_ID_TOKEN", &token).run().ended(4);
+    assert!(
+        run.stderr.contains("error processing the identity token"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        !run.stderr.contains(&token) && !run.stderr.contains("eyJ"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("--for-signing"), "{}", run.stderr);
+}
+
+#[test]
+fn b14_nothing_is_written_when_what_was_answered_does_not_verify() {
+    let rows = [
+        (Flaw::NoSct, "sct"),
+        (Flaw::ForeignAuthority, "certificate-chain"),
+        (Flaw::Expired, "certificate-expired"),
+        (Flaw::OtherEntry, "log-inclusion"),
+        (Flaw::BadProof, "log-inclusion"),
+        (Flaw::BadCheckpoint, "checkpoint"),
+        (Flaw::BadPromise, "log-inclusion"),
+        (Flaw::OtherKey, "another key"),
+    ];
+    for (flaw, word) in rows {
+        let scene = Scene::new(&[]);
+        scene.sigstore.flaw(flaw);
+        let run = scene.in_ci(&SIGN).run().ended(8);
+        assert!(run.stderr.contains(word), "{flaw:?}: {}", run.stderr);
+        assert!(!scene.sandbox.path("b.json").exists(), "{flaw:?}");
+    }
+}
+
+#[test]
+fn b15_each_flaw_of_a_bundle_has_its_code_and_its_level() {
+    let rows = [
+        (Flaw::NoSct, "sct", "unverified"),
+        (Flaw::ForeignAuthority, "certificate-chain", "unverified"),
+        (Flaw::Expired, "certificate-expired", "unverified"),
+        (Flaw::BadCheckpoint, "checkpoint", "attested"),
+        (Flaw::BadPromise, "log-inclusion", "unverified"),
+    ];
+    for (flaw, code, level) in rows {
+        let scene = Scene::new(&[]);
+        scene.sigstore.flaw(flaw);
+        // Without a trust root nothing of it is noticed: that is what the warning is for.
+        let run = scene
+            .command(&SIGN)
+            .envs(&scene.issuer.environment("github"))
+            .run()
+            .ended(0);
+        assert!(run.stderr.contains("--trusted-root"), "{}", run.stderr);
+        let run = scene.verify("b.json", &scene.subject(), &[]).ended(4);
+        assert_eq!(codes(&run), [code], "{flaw:?}");
+        assert_eq!(run.json()["level"], level, "{flaw:?}");
+        let least = scene.verify("b.json", &scene.subject(), &["--min-trust-level", "attested"]);
+        assert_eq!(
+            least.code,
+            Some(if level == "attested" { 0 } else { 4 }),
+            "{flaw:?}"
+        );
+    }
+}
+
+#[test]
+fn b15_a_bundle_that_was_tampered_with_or_is_somebody_elses_is_refused_by_name() {
+    let scene = Scene::new(&[]);
+    scene.in_ci(&SIGN).run().ended(0);
+    let subject = scene.subject();
+    let issuer = scene.issuer.url().to_owned();
+    let original: Value =
+        serde_json::from_slice(&std::fs::read(scene.sandbox.path("b.json")).unwrap()).unwrap();
+    let check = |name: &str, bundle: &Value, identity: &str, issuer: &str, expected: &[&str], level: &str| {
+        scene.sandbox.write("t.json", &bundle.to_string());
+        let verify = [
+            "verify-bundle",
+            "f",
+            "--bundle",
+            "t.json",
+            "--trusted-root",
+            "root.json",
+            "--json",
+        ];
+        let who = [
+            "--certificate-identity",
+            identity,
+            "--certificate-oidc-issuer",
+            issuer,
+        ];
+        let run = scene.sandbox.run([&verify[..], &who[..]].concat()).ended(4);
+        assert_eq!(codes(&run), expected, "{name}");
+        assert_eq!(run.json()["level"], level, "{name}");
+        // No level forgives the wrong signer.
+        if level == "attested" && expected != ["log-inclusion"] {
+            scene
+                .sandbox
+                .run([&verify[..], &who[..], &["--min-trust-level", "attested"]].concat())
+                .ended(4);
+        }
+    };
+    check(
+        "identity",
+        &original,
+        "somebody else",
+        &issuer,
+        &["identity"],
+        "attested",
+    );
+    check(
+        "issuer",
+        &original,
+        &subject,
+        "https://other.example.com",
+        &["issuer"],
+        "attested",
+    );
+    check("both", &original, "x", "y", &["identity", "issuer"], "attested");
+    let mut unlogged = original.clone();
+    unlogged["verificationMaterial"]["tlogEntries"] = json!([]);
+    check(
+        "no entry",
+        &unlogged,
+        &subject,
+        &issuer,
+        &["log-inclusion"],
+        "unverified",
+    );
+    let mut resigned = original.clone();
+    let signature = &mut resigned["messageSignature"]["signature"];
+    let mut bytes = STANDARD.decode(signature.as_str().unwrap()).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    *signature = json!(STANDARD.encode(bytes));
+    check(
+        "signature",
+        &resigned,
+        &subject,
+        &issuer,
+        &["signature"],
+        "unverified",
+    );
+    let mut later = original.clone();
+    let time = &mut later["verificationMaterial"]["tlogEntries"][0]["integratedTime"];
+    *time = json!((time.as_str().unwrap().parse::<u64>().unwrap() - 60).to_string());
+    check(
+        "time",
+        &later,
+        &subject,
+        &issuer,
+        &["log-inclusion"],
+        "unverified",
+    );
+    scene.sandbox.write("f", "hallo\n");
+    check("file", &original, &subject, &issuer, &["subject"], "unverified");
+}
+
+#[test]
+fn b15_a_pattern_covers_the_whole_name() {
+    let scene = Scene::new(&[]);
+    let token = scene.token(json!({"sub": "https://github.com/acme/app/x.yml@refs/tags/v1"}));
+    scene
+        .trusting(&SIGN)
+        .env("COSIGN_IDENTITY_TOKEN", &token)
+        .run()
+        .ended(0);
+    let rows = [
+        (r"https://github\.com/acme/.*", 0),
+        (r"^https://github\.com/acme/app/.*@refs/tags/.*", 0),
+        (r"github\.com/acme/.*", 4),
+        (r"https://github\.com/acme", 4),
+        (r"x|https://github\.com/.*", 0),
+        (r"[", 2),
+        (r"a)|(?:.*", 2),
+    ];
+    for (pattern, code) in rows {
+        let verify = [
+            "verify-bundle",
+            "f",
+            "--bundle",
+            "b.json",
+            "--trusted-root",
+            "root.json",
+        ];
+        let who = [
+            "--certificate-identity-regexp",
+            pattern,
+            "--certificate-oidc-issuer-regexp",
+            "http://127.*",
+        ];
+        scene.sandbox.run([&verify[..], &who[..]].concat()).ended(code);
+    }
+}
+
+#[test]
+fn b10_the_first_identity_that_is_there_signs() {
+    let scene = Scene::new(&[]);
+    let token = scene.token(json!({"sub": "named"}));
+    let other = scene.token(json!({"sub": "variable"}));
+    scene.sandbox.write("token", &token);
+    let all = |arguments: &[&str]| {
+        let command = scene.trusting(
+            &[
+                &SIGN[..],
+                &["--device", "--browser", "--oidc-issuer", "http://127.0.0.1:1"],
+                arguments,
+            ]
+            .concat(),
+        );
+        command.envs(&scene.issuer.environment("github"))
+    };
+    all(&["--identity-token", "file:token"])
+        .env("SIGSTORE_ID_TOKEN", &other)
+        .run()
+        .ended(0);
+    assert_eq!(scene.subject(), "named");
+    all(&[]).env("SIGSTORE_ID_TOKEN", &other).run().ended(0);
+    assert_eq!(scene.subject(), "variable");
+    all(&[]).run().ended(0);
+    assert!(scene.subject().starts_with("repo:"), "{}", scene.subject());
+    assert_eq!(scene.issuer.count("github"), 1);
+    // Half of what an ambient source needs is none: a login is next, and here nobody listens.
+    let half = scene.trusting(
+        &[
+            &SIGN[..],
+            &[
+                "--device",
+                "--oidc-issuer",
+                "http://127.0.0.1:1",
+                "--max-attempts",
+                "1",
+            ],
+        ]
+        .concat(),
+    );
+    let run = half
+        .env("ACTIONS_ID_TOKEN_REQUEST_URL", "http://127.0.0.1:1/x")
+        .run()
+        .ended(6);
+    assert!(run.stderr.contains("127.0.0.1:1"), "{}", run.stderr);
+    // Nobody at all.
+    scene.trusting(&SIGN).run().ended(3);
+    // A token has no place in an argument list.
+    let run = scene
+        .trusting(&SIGN)
+        .arg("--identity-token")
+        .arg(&token)
+        .run()
+        .ended(2);
+    assert!(!run.stderr.contains(&token), "{}", run.stderr);
+}
+
+#[test]
+fn b11_a_dry_run_asks_nobody_for_anything() {
+    let scene = Scene::new(&[]);
+    scene.in_ci(&SIGN).arg("--dry-run").run().ended(0);
+    assert_eq!(
+        (scene.sigstore.asked().len(), scene.issuer.count("github")),
+        (0, 0)
+    );
+    assert!(!scene.sandbox.path("b.json").exists());
+}
+
+#[test]
+fn b11_a_batch_uses_one_certificate_and_singles_have_their_own() {
+    let scene = Scene::new(&[]);
+    scene.sandbox.write("g", "g");
+    scene.sandbox.write("out/keep", "");
+    scene
+        .in_ci(&["sign", "f", "g", "--bundle-dir", "out", "--batch"])
+        .run()
+        .ended(0);
+    assert_eq!(
+        (
+            scene.issuer.count("github"),
+            scene.sigstore.count(FULCIO),
+            scene.sigstore.count(REKOR)
+        ),
+        (1, 1, 2)
+    );
+    scene
+        .in_ci(&["sign", "f", "g", "--bundle-dir", "out"])
+        .run()
+        .ended(0);
+    assert_eq!(
+        (
+            scene.issuer.count("github"),
+            scene.sigstore.count(FULCIO),
+            scene.sigstore.count(REKOR)
+        ),
+        (3, 3, 4)
+    );
+    scene
+        .verify("out/f.sigstore.json", &scene.subject(), &[])
+        .ended(0);
+}
+
+#[test]
+fn b17_a_private_instance_is_named_whole_or_not_at_all() {
+    let scene = Scene::new(&[]);
+    let rows: [&[&str]; 5] = [
+        &["--fulcio-url", "http://127.0.0.1:1"],
+        &["--rekor-url", "http://127.0.0.1:1"],
+        &["--timestamp-server-url", "http://127.0.0.1:1"],
+        &["--fulcio-url", "http://127.0.0.1:1", "--rekor-url", "nowhere"],
+        &["--signing-config", "f"],
+    ];
+    for arguments in rows {
+        let command = scene.sandbox.command([&SIGN[..], arguments].concat());
+        command.envs(&scene.issuer.environment("github")).run().ended(2);
+    }
+    assert_eq!(scene.issuer.count("github"), 0, "no token for nothing");
+    let config = json!({
+        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+        "caUrls": [{"url": scene.sigstore.url(), "majorApiVersion": 1, "validFor": {"start": "2020-01-01T00:00:00Z"}, "operator": "x"}],
+        "rekorTlogUrls": [{"url": scene.sigstore.url(), "majorApiVersion": 1, "validFor": {"start": "2020-01-01T00:00:00Z"}, "operator": "x"}],
+        "rekorTlogConfig": {"selector": "ANY"},
+        "tsaConfig": {"selector": "ANY"},
+    });
+    scene.sandbox.write("config.json", &config.to_string());
+    let configured = ["--signing-config", "config.json", "--trusted-root", "root.json"];
+    let command = scene.sandbox.command([&SIGN[..], &configured[..]].concat());
+    command.envs(&scene.issuer.environment("github")).run().ended(0);
+    // A log without a time of its own, and nobody who stamps.
+    let config = config.to_string().replacen(
+        r#""rekorTlogUrls":[{"majorApiVersion":1"#,
+        r#""rekorTlogUrls":[{"majorApiVersion":2"#,
+        1,
+    );
+    scene.sandbox.write("config.json", &config);
+    let run = scene.sandbox.run([&SIGN[..], &configured[..]].concat()).ended(2);
+    assert!(run.stderr.contains("timestamp"), "{}", run.stderr);
+}
+
+#[test]
+fn b14_a_statement_is_signed_and_its_type_and_subjects_are_looked_at() {
+    let scene = Scene::new(&[]);
+    scene.sandbox.write("p.json", r#"{"verdict":"good"}"#);
+    let attest = [
+        "attest",
+        "f",
+        "--type",
+        "https://example.com/v1",
+        "--predicate",
+        "p.json",
+        "--bundle",
+        "b.json",
+    ];
+    scene.in_ci(&attest).run().ended(0);
+    let bundle: Value =
+        serde_json::from_slice(&std::fs::read(scene.sandbox.path("b.json")).unwrap()).unwrap();
+    let envelope = &bundle["dsseEnvelope"];
+    assert_eq!(envelope["payloadType"], "application/vnd.in-toto+json");
+    let statement = STANDARD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    let statement: Value = serde_json::from_slice(&statement).unwrap();
+    let digest = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+    assert_eq!(
+        statement,
+        json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": "f", "digest": {"sha256": digest}}],
+            "predicateType": "https://example.com/v1",
+            "predicate": {"verdict": "good"},
+        })
+    );
+    let subject = scene.subject();
+    assert_eq!(
+        scene
+            .verify("b.json", &subject, &["--type", "https://example.com/v1"])
+            .ended(0)
+            .json()["level"],
+        "verified"
+    );
+    let run = scene
+        .verify("b.json", &subject, &["--type", "slsaprovenance"])
+        .ended(4);
+    assert_eq!(codes(&run), ["predicate-type"]);
+    scene.sandbox.write("f", "another");
+    assert_eq!(
+        codes(&scene.verify("b.json", &subject, &[]).ended(4)),
+        ["subject"]
+    );
+}
+
+#[test]
+fn b14_provenance_is_what_the_platform_says_in_the_token() {
+    let scene = Scene::new(&[]);
+    scene.sandbox.write(
+        "sums.txt",
+        "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03  ./f\n",
+    );
+    let attest = [
+        "attest",
+        "--subject-checksums",
+        "sums.txt",
+        "--type",
+        "slsaprovenance",
+        "--from-ci",
+        "--bundle",
+        "b.json",
+    ];
+    scene.in_ci(&attest).run().ended(0);
+    let bundle: Value =
+        serde_json::from_slice(&std::fs::read(scene.sandbox.path("b.json")).unwrap()).unwrap();
+    let statement = STANDARD
+        .decode(bundle["dsseEnvelope"]["payload"].as_str().unwrap())
+        .unwrap();
+    let statement: Value = serde_json::from_slice(&statement).unwrap();
+    let asked = scene.sigstore.asked();
+    let claims = claims(asked[0].request.token());
+    let text = |name: &str| claims[name].as_str().unwrap().to_owned();
+    assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
+    assert_eq!(statement["subject"][0]["name"], "f");
+    let builder = &statement["predicate"]["runDetails"]["builder"]["id"];
+    assert_eq!(
+        *builder,
+        format!("https://github.com/{}", text("job_workflow_ref"))
+    );
+    let built = &statement["predicate"]["buildDefinition"]["resolvedDependencies"][0]["digest"]["gitCommit"];
+    assert_eq!(*built, text("sha"));
+    scene
+        .verify("b.json", &scene.subject(), &["--type", "slsaprovenance"])
+        .ended(0);
+    // A token that is no platform's says nothing of a build; the certificate authority does not see it.
+    let before = scene.sigstore.asked().len();
+    let token = scene.token(json!({}));
+    scene
+        .trusting(&attest)
+        .env("SIGSTORE_ID_TOKEN", &token)
+        .run()
+        .ended(8);
+    assert_eq!(scene.sigstore.asked().len(), before);
+}
