@@ -79,9 +79,8 @@ impl Answer {
     }
 }
 
-/// A time as RFC 3339 in UTC, to the millisecond.
+/// A time as RFC 3339 in UTC, to the millisecond; without a fraction where there is none, as the providers write it.
 #[must_use]
 pub fn time(time: UnixTime) -> String {
-    jiff::Timestamp::from_millisecond(time.millis())
-        .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+    jiff::Timestamp::from_millisecond(time.millis()).map_or_else(|_| String::new(), |time| time.to_string())
 }

@@ -93,7 +93,9 @@ async fn answer(call: &Call, access: &Access, provider: String) -> Result<Answer
     let granted = record::grants(store, keyring, &session.id, now).await?;
     let named = named_user(call)?;
     let user = match &asker {
-        Asker::Session | Asker::Other => user(&session, named)?,
+        Asker::Session => user(&session, named)?,
+        // Whether the session is shared is none of a stranger's business.
+        Asker::Other => user(&session, named).map_err(|_| Problem::not_found())?,
         Asker::User(own) => {
             if named.is_some_and(|named| named != *own) {
                 return Err(Problem::not_found());

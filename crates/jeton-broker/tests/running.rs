@@ -1,0 +1,22 @@
+//! A running broker, with the development issuer as identity provider: sessions, the token endpoint, trust policies,
+//! credentials that are made on demand, limits.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on should say where"
+)]
+#![cfg(test)]
+
+#[path = "running/documents.rs"]
+mod documents;
+#[path = "running/exchange.rs"]
+mod exchange;
+#[path = "running/minting.rs"]
+mod minting;
+#[path = "running/policies.rs"]
+mod policies;
+#[path = "running/server.rs"]
+mod server;
+#[path = "running/sessions.rs"]
+mod sessions;
