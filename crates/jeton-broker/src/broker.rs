@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::minting::Mint;
 use crate::own_issuer::OwnIssuer;
-use crate::policy::Kept;
+use crate::policy::{self, Kept};
 use crate::policy_file;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError, migration};
@@ -171,8 +171,9 @@ impl Broker {
     async fn keep_admins(&self) -> Result<(), StoreError> {
         let live = self.live();
         let now = self.now();
-        let fresh = || id::fresh(now).map_err(|_| StoreError::Failed("no randomness".into()));
-        binding::keep_admins(&self.store, &live.keyring, &live.config.admins, now, fresh).await
+        let fresh = || id::stored(now);
+        binding::keep_admins(&self.store, &live.keyring, &live.config.admins, now, fresh).await?;
+        policy::keep_files(&self.store, &live.keyring, &live.policies, now, fresh).await
     }
 
     /// The settings as they are now; a request takes them once and keeps them to its end.

@@ -24,6 +24,9 @@ use std::time::Duration;
 const LARGEST_BODY: usize = 1024 * 1024;
 /// How long a body, and the whole request with it, may take.
 const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// How many requests there may be at once when nobody says: each waits for the disk once, and a disk that takes a
+/// hundred commits a second has written all their records within a second, many to a commit.
+const AT_ONCE: u32 = 2048;
 /// Who asked on whose behalf, when something stands in front of the broker.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
@@ -40,6 +43,11 @@ pub async fn answer(
 ) -> Response {
     let began = broker.cx.clock.uptime();
     let operation = broker.fresh_id().unwrap_or_default();
+    let (under_way, at_once) = broker.metrics.begin();
+    if is_too_much(&broker, route, at_once) {
+        broker.metrics.count(Counter::Shed, "concurrency");
+        return finish(&broker, &operation, Err(Problem::unavailable("")));
+    }
     let id = operation.clone();
     let here = broker.clone();
     // A caller who hangs up ends nothing in the middle: what was begun is done, or undone, whole.
@@ -54,12 +62,20 @@ pub async fn answer(
         .await
         .unwrap_or_else(|_| Err(Problem::internal("the request's task ended early")));
     let response = finish(&broker, &operation, result);
+    drop(under_way);
     let took = broker.cx.clock.uptime().saturating_sub(began);
     let status = response.status().as_u16();
     broker
         .metrics
         .answered(route.verb.name(), route.path, status, took);
     response
+}
+
+/// Whether a request is better told to come again than made to wait. What says how the broker is doing is always
+/// answered.
+fn is_too_much(broker: &Broker, route: &Route, at_once: i64) -> bool {
+    let most = broker.live().config.limits.concurrency.unwrap_or(AT_ONCE);
+    at_once > i64::from(most) && !matches!(route.who, Who::Anyone(_))
 }
 
 /// Refuses a request that is for no route.
@@ -70,7 +86,7 @@ pub async fn refuse(broker: Broker, problem: Problem) -> Response {
 
 fn finish(broker: &Broker, operation: &str, result: Result<Answer, Problem>) -> Response {
     let answer = result.unwrap_or_else(|problem| {
-        if let Some(inside) = problem.inside() {
+        if let Some(inside) = problem.inside().filter(|inside| !inside.is_empty()) {
             broker.log.warning(&format!("{operation}: {inside}"));
         }
         problem.answer(operation)

@@ -1,5 +1,6 @@
 //! Names of things: ULIDs, unless the caller gives one.
 use crate::problem::Problem;
+use crate::store::StoreError;
 use aws_lc_rs::rand;
 use jeton_core::UnixTime;
 use ulid::Ulid;
@@ -16,6 +17,14 @@ pub fn fresh(now: UnixTime) -> Result<String, Problem> {
     rand::fill(&mut random).map_err(|_| Problem::internal("no randomness"))?;
     let millis = u64::try_from(now.millis()).unwrap_or(0);
     Ok(Ulid::from_parts(millis, u128::from_be_bytes(random)).to_string())
+}
+
+/// The same, where only the store is known.
+///
+/// # Errors
+/// The machine has no randomness.
+pub(crate) fn stored(now: UnixTime) -> Result<String, StoreError> {
+    fresh(now).map_err(|_| StoreError::Failed("no randomness".into()))
 }
 
 /// An id that a caller gave: letters, digits, `-`, `_`, `.`, beginning with a letter or a digit.

@@ -91,11 +91,11 @@ impl Drop for InFlight<'_> {
 }
 
 impl Metrics {
-    /// A request begins.
+    /// A request begins; how many there are now, with it.
     #[must_use]
-    pub fn begin(&self) -> InFlight<'_> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self)
+    pub fn begin(&self) -> (InFlight<'_>, i64) {
+        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        (InFlight(self), before + 1)
     }
 
     /// A request was answered. `route` is its pattern in the table, never its path.
@@ -218,7 +218,8 @@ mod tests {
     #[test]
     fn the_text_is_what_prometheus_reads() {
         let metrics = Metrics::default();
-        let request = metrics.begin();
+        let (request, at_once) = metrics.begin();
+        assert_eq!(at_once, 1);
         metrics.answered("GET", "/projects/{p}", 200, Duration::from_millis(2));
         metrics.answered("GET", "/projects/{p}", 200, Duration::from_secs(1));
         metrics.count(Counter::Releases, "github");

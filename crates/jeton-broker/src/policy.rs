@@ -1,9 +1,11 @@
 //! Trust policies as they are kept. They are asked of the database for each exchange, so that a change holds at once on
 //! every replica; a row that was written past the broker decides nothing.
 use crate::answer::time;
+use crate::binding::{BY_POLICY, Bound};
 use crate::keyring::Keyring;
 use crate::store::{Row, Store, StoreError, Tx};
 use jeton_core::UnixTime;
+use jeton_core::access::{Role, Scope};
 use jeton_core::json::{self, Json};
 use jeton_core::trust::{Finding, Severity, TrustPolicy};
 use serde_json::{Value, json};
@@ -164,4 +166,67 @@ pub async fn remove(tx: &mut Tx, name: &str) -> Result<bool, StoreError> {
         .execute("DELETE FROM trust_policies WHERE name = $1", vec![name.into()])
         .await?;
     Ok(gone == 1)
+}
+
+/// Writes the roles that a policy's tokens carry, as bindings of the policy, in place of those that it had.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn keep_roles(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    policy: &TrustPolicy,
+    now: UnixTime,
+    fresh: impl Fn() -> Result<String, StoreError>,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM role_bindings WHERE trust_policy = $1 AND origin = 'policy'";
+    tx.execute(sql, vec![policy.name.as_str().into()]).await?;
+    // Names that are no roles of ours are for those whom the tokens are for.
+    let roles = policy.roles.iter().filter_map(|name| Role::named(name));
+    for role in roles.filter(|role| role.fits(Scope::Global)) {
+        let bound = Bound {
+            id: fresh()?,
+            role,
+            scope: Scope::Global,
+            principal: None,
+            trust_policy: Some(policy.name.clone()),
+            project: None,
+            agent: None,
+            credential: None,
+            session: None,
+            origin: BY_POLICY,
+            created: now,
+        };
+        match bound.insert(tx, keyring).await {
+            Ok(()) | Err(StoreError::Conflict) => (),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Takes over the policies that are kept in files: their roles are bound, and those of a policy that is in no file and
+/// not in the database any more are not.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn keep_files(
+    store: &Store,
+    keyring: &Keyring,
+    files: &[Kept],
+    now: UnixTime,
+    fresh: impl Fn() -> Result<String, StoreError>,
+) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    tx.lock("trust policies").await?;
+    let bound = "SELECT DISTINCT trust_policy FROM role_bindings WHERE origin = 'policy' AND trust_policy NOT IN \
+                 (SELECT name FROM trust_policies)";
+    for row in tx.rows(bound, vec![]).await? {
+        let sql = "DELETE FROM role_bindings WHERE trust_policy = $1 AND origin = 'policy'";
+        tx.execute(sql, vec![row.text(0)?.into()]).await?;
+    }
+    for file in files {
+        keep_roles(&mut tx, keyring, &file.policy, now, &fresh).await?;
+    }
+    tx.commit().await
 }

@@ -1,14 +1,12 @@
 //! Trust policies: written, listed, replayed. Those in files are shown with the rest and cannot be written.
 use crate::answer::Answer;
-use crate::binding::{BY_POLICY, Bound};
 use crate::call::{Access, Call};
+use crate::id;
 use crate::listing::Wanted;
 use crate::policy::{self, Kept};
 use crate::problem::Problem;
-use crate::store::{StoreError, Tx};
 use http::StatusCode;
 use jeton_core::Claims;
-use jeton_core::access::{Role, Scope};
 use jeton_core::json::{self, Json};
 use jeton_core::trust::{Severity, TrustPolicy, decide, lint};
 use serde_json::{Value, json};
@@ -82,7 +80,8 @@ pub(crate) async fn put(call: &Call, access: &Access) -> Result<Answer, Problem>
     let mut tx = call.broker.store.begin().await?;
     tx.lock("trust policies").await?;
     let is_new = policy::put(&mut tx, &call.live.keyring, &policy, &body, now).await?;
-    keep_roles(call, &mut tx, &policy).await?;
+    let keyring = &call.live.keyring;
+    policy::keep_roles(&mut tx, keyring, &policy, now, || id::stored(now)).await?;
     let record = call
         .record("trust_policy.put", "allow", &access.principal)
         .with("trust_policy", name)
@@ -108,34 +107,6 @@ fn written(mut body: Json) -> Json {
         body.take(name);
     }
     body
-}
-
-/// The roles that a policy's tokens carry, as bindings of the policy.
-async fn keep_roles(call: &Call, tx: &mut Tx, policy: &TrustPolicy) -> Result<(), Problem> {
-    let sql = "DELETE FROM role_bindings WHERE trust_policy = $1 AND origin = 'policy'";
-    tx.execute(sql, vec![policy.name.as_str().into()]).await?;
-    // Names that are no roles of ours are for those whom the tokens are for.
-    let roles = policy.roles.iter().filter_map(|name| Role::named(name));
-    for role in roles.filter(|role| role.fits(Scope::Global)) {
-        let bound = Bound {
-            id: call.broker.fresh_id()?,
-            role,
-            scope: Scope::Global,
-            principal: None,
-            trust_policy: Some(policy.name.clone()),
-            project: None,
-            agent: None,
-            credential: None,
-            session: None,
-            origin: BY_POLICY,
-            created: call.broker.now(),
-        };
-        match bound.insert(tx, &call.live.keyring).await {
-            Ok(()) | Err(StoreError::Conflict) => (),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
 
 pub(crate) async fn delete(call: &Call, access: &Access) -> Result<Answer, Problem> {

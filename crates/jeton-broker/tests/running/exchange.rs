@@ -303,3 +303,14 @@ async fn failures_are_limited_and_good_requests_do_not_pay_for_them() {
         200
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_at_once_than_is_allowed_is_told_to_come_again_at_once() {
+    let server = Server::with("[limits]\nconcurrency = 0").await;
+    let answered = server.call("GET", "/projects", &server.admin, None).await;
+    assert_eq!(answered.status, 503, "{answered:?}");
+    assert!(answered.field("retry-after").is_some());
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(server.at("GET", path, "", &[], None).await.status, 200, "{path}");
+    }
+}

@@ -181,3 +181,45 @@ async fn a_replay_says_which_rule_decides_and_why() {
         .await;
     assert_eq!(answered.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_in_files_decide_and_are_read_again_and_only_their_file_changes_them() {
+    let server = Server::with("policies = \"policies\"").await;
+    let file = |text: &str| server.policy_file("looker.yaml", text);
+    file(&format!(
+        "issuer: {}\nsubject: looker\nroles: [platform:viewer]\n",
+        server.issuer.url()
+    ));
+    server.reload().await.unwrap();
+    let kept = server.made("GET", "/trust_policies/looker", Value::Null).await;
+    assert_eq!(kept["read_only"], true);
+    let body = json!({"issuer": server.issuer.url(), "subject": "other"});
+    for (method, body) in [("PUT", Some(body)), ("DELETE", None)] {
+        let answered = server
+            .call(method, "/trust_policies/looker", &server.admin, body)
+            .await;
+        assert_eq!(answered.status, 409, "{method}");
+    }
+    let token = server
+        .exchange(&server.token("looker"), &[])
+        .await
+        .text_of("access_token");
+    assert_eq!(
+        server.call("GET", "/trust_policies", &token, None).await.status,
+        200
+    );
+    // What is wrong is refused, and what was right stays.
+    file("issuer: nowhere\nsubject: looker\n");
+    assert!(server.reload().await.is_err());
+    assert_eq!(server.exchange(&server.token("looker"), &[]).await.status, 200);
+    file(&format!(
+        "issuer: {}\nsubject: somebody\naudience: https://x\n",
+        server.issuer.url()
+    ));
+    server.reload().await.unwrap();
+    assert_eq!(server.exchange(&server.token("looker"), &[]).await.status, 400);
+    assert_eq!(
+        server.call("GET", "/trust_policies", &token, None).await.status,
+        404
+    );
+}

@@ -97,6 +97,7 @@ impl Server {
             issuer.url()
         );
         private(&folder.path().join("broker.toml"), &config);
+        std::fs::create_dir(folder.path().join("policies")).unwrap();
         Self::serve(folder, clock, issuer, listener, root).await
     }
 
@@ -161,6 +162,19 @@ impl Server {
             .replace(Live::load(config, Some(&before)).unwrap())
             .await
             .unwrap();
+    }
+
+    /// Writes a file into the folder of policies.
+    pub(crate) fn policy_file(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join("policies").join(name), text).unwrap();
+    }
+
+    /// Reads the settings again.
+    pub(crate) async fn reload(&self) -> Result<(), jeton::Error> {
+        let path = self.folder.path().join("broker.toml");
+        let config = Config::load(&Env::default(), &path, self.folder.path())?;
+        let before = self.broker.live_full();
+        self.broker.replace(Live::load(config, Some(&before))?).await
     }
 
     /// A token of the identity provider for this broker.
