@@ -1,7 +1,7 @@
 //! From arguments to a signature: which identity, which services, and where the bundles go.
 mod consent;
 mod identity;
-mod instance;
+pub(crate) mod instance;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,6 +15,43 @@ use jeton::context::DEFAULT_TIMEOUT;
 use jeton_sign::trust::Repository;
 use jeton_sign::{Content, Key, Signer, TrustedRoot, output, signer};
 use std::path::{Path, PathBuf};
+
+/// The audience that certificate authorities of Sigstore want.
+pub(crate) const AUDIENCE: &str = "sigstore";
+
+// Whose services. (No doc comment: it would become the command's.)
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Flags {
+    /// The certificate authority [default: the public instance's]
+    #[arg(long, value_name = "URL", help_heading = "Services")]
+    fulcio_url: Option<String>,
+    /// The transparency log; needed with --fulcio-url
+    #[arg(long, value_name = "URL", help_heading = "Services")]
+    rekor_url: Option<String>,
+    /// The timestamp authority
+    #[arg(long, value_name = "URL", help_heading = "Services")]
+    timestamp_server_url: Option<String>,
+    /// A file that names the services (signing_config.v0.2.json)
+    #[arg(long, value_name = "FILE", help_heading = "Services")]
+    signing_config: Option<String>,
+    /// A file with what the answers are verified by [default: the public instance's]
+    #[arg(long, value_name = "FILE", help_heading = "Services")]
+    trusted_root: Option<String>,
+}
+
+impl Flags {
+    /// Whether any of them was written as a flag.
+    pub(crate) fn are_given(&self) -> bool {
+        let all = [
+            &self.fulcio_url,
+            &self.rekor_url,
+            &self.timestamp_server_url,
+            &self.signing_config,
+            &self.trusted_root,
+        ];
+        all.iter().any(|flag| flag.is_some())
+    }
+}
 
 // Who signs, and by whose services. (No doc comment: it would become the command's.)
 #[derive(clap::Args, Clone, Debug)]
@@ -49,21 +86,8 @@ pub(crate) struct Signing {
     /// Do not ask before the identity becomes public
     #[arg(long, help_heading = "Identity")]
     yes: bool,
-    /// The certificate authority [default: the public instance's]
-    #[arg(long, value_name = "URL", help_heading = "Services")]
-    fulcio_url: Option<String>,
-    /// The transparency log; needed with --fulcio-url
-    #[arg(long, value_name = "URL", help_heading = "Services")]
-    rekor_url: Option<String>,
-    /// The timestamp authority
-    #[arg(long, value_name = "URL", help_heading = "Services")]
-    timestamp_server_url: Option<String>,
-    /// A file that names the services (signing_config.v0.2.json)
-    #[arg(long, value_name = "FILE", help_heading = "Services")]
-    signing_config: Option<String>,
-    /// A file with what the answers are verified by [default: the public instance's]
-    #[arg(long, value_name = "FILE", help_heading = "Services")]
-    trusted_root: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
     /// Say what would happen; nothing is sent and nothing is written
     #[arg(long)]
     dry_run: bool,
@@ -103,7 +127,7 @@ impl Signing {
             return self.with_key(session, Path::new(&path), outlets);
         }
         let identity = identity::chosen(self, session)?;
-        let instance = instance::named(self, session)?;
+        let instance = instance::named(&self.flags, session)?;
         if self.dry_run {
             let (who, whom) = (identity.describe(), instance.describe());
             for outlet in outlets {
@@ -122,9 +146,9 @@ impl Signing {
     /// Whether services other than the public instance's were named.
     fn is_private(&self, layers: Layers<'_>) -> Result<bool, Failure> {
         let named = [
-            (&setting::FULCIO_URL, &self.fulcio_url),
-            (&setting::REKOR_URL, &self.rekor_url),
-            (&setting::SIGNING_CONFIG, &self.signing_config),
+            (&setting::FULCIO_URL, &self.flags.fulcio_url),
+            (&setting::REKOR_URL, &self.flags.rekor_url),
+            (&setting::SIGNING_CONFIG, &self.flags.signing_config),
         ];
         for (setting, flag) in named {
             if layers.text(setting, flag.as_ref())?.is_some() {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jeton_test::sigstore::{FULCIO, Flaw, Outage, REKOR, Sigstore};
 use jeton_test::{Command, IssuerProcess, Run, Sandbox};
 use serde_json::{Value, json};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -717,4 +718,167 @@ fn b14_provenance_is_what_the_platform_says_in_the_token() {
         .run()
         .ended(8);
     assert_eq!(scene.sigstore.asked().len(), before);
+}
+
+/// A person's command on a terminal: its code, what the terminal showed, and what is typed.
+fn on_a_terminal(scene: &Scene, arguments: &[&str], ci: bool, typed: &str) -> (Option<i32>, String) {
+    let services = [
+        "--fulcio-url",
+        scene.sigstore.url(),
+        "--rekor-url",
+        scene.sigstore.url(),
+        "--trusted-root",
+        "root.json",
+    ];
+    let words = [
+        &[env!("CARGO_BIN_EXE_jeton")],
+        &SIGN[..],
+        &services[..],
+        arguments,
+    ]
+    .concat();
+    let mut child = std::process::Command::new("/usr/bin/script")
+        .args(["-qec", &words.join(" "), "/dev/null"])
+        .env_clear()
+        .env("PATH", "/nowhere")
+        .env("HOME", scene.sandbox.path("home"))
+        .envs(scene.issuer.environment("github").into_iter().filter(|_| ci))
+        .current_dir(scene.sandbox.path(""))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
+}
+
+#[test]
+fn b16_a_person_is_asked_before_his_name_becomes_public_and_no_answer_is_no() {
+    let scene = Scene::new(&["--approve-devices", "--device-interval", "1s"]);
+    let issuer = scene.issuer.url().to_owned();
+    let device = ["--device", "--oidc-issuer", issuer.as_str()];
+    for (typed, code, certificates) in [("n\n", 4, 0), ("\n", 4, 0), ("y\n", 0, 1), ("YES\n", 0, 1)] {
+        let before = scene.sigstore.count(FULCIO);
+        let (end, shown) = on_a_terminal(&scene, &device, false, typed);
+        assert_eq!(end, Some(code), "{typed:?}: {shown}");
+        assert!(
+            shown.contains("[y/N]") && shown.contains("@example.com"),
+            "{shown}"
+        );
+        assert!(shown.contains(scene.sigstore.url()), "which log: {shown}");
+        assert_eq!(scene.sigstore.count(FULCIO) - before, certificates, "{typed:?}");
+        assert_eq!(scene.sandbox.path("b.json").exists(), code == 0);
+    }
+    // Asked beforehand, or nobody there to be asked, or no person at all.
+    let (end, shown) = on_a_terminal(&scene, &[&device[..], &["--yes"]].concat(), false, "");
+    assert_eq!((end, shown.contains("[y/N]")), (Some(0), false), "{shown}");
+    let (end, shown) = on_a_terminal(&scene, &[], true, "");
+    assert_eq!((end, shown.contains("[y/N]")), (Some(0), false), "{shown}");
+    let run = scene.trusting(&[&SIGN[..], &device[..]].concat()).run().ended(0);
+    assert!(!run.stderr.contains("[y/N]"), "{}", run.stderr);
+    let run = scene.sandbox.run([
+        "verify-bundle",
+        "f",
+        "--bundle",
+        "b.json",
+        "--trusted-root",
+        "root.json",
+        "--json",
+        "--certificate-oidc-issuer",
+        &issuer,
+        "--certificate-identity-regexp",
+        ".*@example\\.com",
+    ]);
+    assert_eq!(run.ended(0).json()["level"], "verified");
+}
+
+#[test]
+fn c6_the_doctor_says_whether_a_signature_would_be_accepted() {
+    let issuer = "ISSUER";
+    // (what the authority takes, audience, exit, status, words)
+    let rows = [
+        (
+            json!([{"issuerUrl": issuer, "audience": "sigstore", "challengeClaim": "sub"}]),
+            None,
+            0,
+            "ok",
+            "takes this",
+        ),
+        (
+            json!([{"wildcardIssuerUrl": "http://*", "audience": "sigstore"}]),
+            None,
+            4,
+            "fail",
+            "no identities of",
+        ),
+        (
+            json!([{"issuerUrl": "https://other.example.com"}]),
+            None,
+            4,
+            "fail",
+            "no identities of",
+        ),
+        (
+            json!([{"issuerUrl": issuer, "audience": "elsewhere"}]),
+            None,
+            4,
+            "fail",
+            "audience elsewhere",
+        ),
+        (
+            json!([{"issuerUrl": issuer, "audience": "elsewhere"}]),
+            Some("elsewhere"),
+            0,
+            "ok",
+            "takes this",
+        ),
+        (
+            json!([{"issuerUrl": issuer, "challengeClaim": "email"}]),
+            None,
+            4,
+            "fail",
+            "address",
+        ),
+        (Value::Null, None, 0, "warn", "does not say"),
+    ];
+    for (takes, audience, code, status, words) in rows {
+        let scene = Scene::new(&[]);
+        let takes: Value =
+            serde_json::from_str(&takes.to_string().replace(issuer, scene.issuer.url())).unwrap();
+        if takes != Value::Null {
+            scene.sigstore.takes(&takes);
+        }
+        let mut command = scene.in_ci(&["doctor", "--for-signing", "--json"]);
+        if let Some(audience) = audience {
+            command = command.arg("-a").arg(audience);
+        }
+        let report = command.run().ended(code).json();
+        let checks = report["checks"].as_array().unwrap();
+        let found = checks
+            .iter()
+            .find(|check| check["check"] == "certificate authority")
+            .unwrap();
+        assert_eq!(found["status"], status, "{report}");
+        assert!(found["detail"].as_str().unwrap().contains(words), "{found}");
+        assert_eq!(
+            (scene.sigstore.count(FULCIO), scene.sigstore.count(REKOR)),
+            (0, 0),
+            "nothing is public"
+        );
+    }
+    let scene = Scene::new(&[]);
+    let run = scene.sandbox.command([
+        "doctor",
+        "--for-signing",
+        "--fulcio-url",
+        "http://127.0.0.1:1",
+        "--max-attempts",
+        "1",
+    ]);
+    run.envs(&scene.issuer.environment("github")).run().ended(2);
+    scene.in_ci(&["doctor"]).run().ended(2);
 }

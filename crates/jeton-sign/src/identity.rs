@@ -48,7 +48,7 @@ impl Identity {
 }
 
 /// What a token says; its audience verifies it, not we.
-fn claims(token: &Token) -> Result<Claims, Error> {
+pub(crate) fn claims(token: &Token) -> Result<Claims, Error> {
     let decoded = decode(token.value.reveal()).map_err(|_| unusable(token, "is no identity token"))?;
     Ok(decoded.into_peeked())
 }

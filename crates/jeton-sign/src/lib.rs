@@ -13,6 +13,8 @@
 //! | [`services`] | whom to ask: an instance of Sigstore, public or private |
 //! | [`fulcio`], [`rekor`], [`timestamp`] | one request each, under jeton's retry contract |
 //! | [`signer`] | the order of it all |
+//! | [`identity`], [`login`] | who signs, and the token that says so, late |
+//! | [`preflight`] | whether all of that would work |
 //! | [`trust`] | what is trusted: a file, or TUF |
 //! | [`verification`] | whether a bundle holds, and for whom |
 //! | [`output`] | bundles as files |
@@ -25,6 +27,7 @@ pub mod identity;
 pub mod key;
 pub mod login;
 pub mod output;
+pub mod preflight;
 pub mod provenance;
 pub mod rekor;
 pub mod services;

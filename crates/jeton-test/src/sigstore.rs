@@ -18,6 +18,11 @@ pub const FULCIO: &str = "/api/v2/signingCert";
 /// Where entries are made.
 pub const REKOR: &str = "/api/v1/log/entries";
 
+/// Where the certificate authority says whom it takes.
+const CONFIGURATION: &str = "/api/v2/configuration";
+/// Where the log says how it is.
+const STATE: &str = "/api/v1/log";
+
 /// What an instance does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -75,6 +80,7 @@ struct State {
     faults: Vec<Fault>,
     flaw: Option<Flaw>,
     known: Vec<(String, Value)>,
+    issuers: Option<Value>,
 }
 
 struct Instance {
@@ -144,6 +150,11 @@ impl Sigstore {
     /// From now on it does this wrong.
     pub fn flaw(&self, flaw: Flaw) {
         self.instance.state.lock().unwrap().flaw = Some(flaw);
+    }
+
+    /// From now on it says which issuers it takes identities of.
+    pub fn takes(&self, issuers: &Value) {
+        self.instance.state.lock().unwrap().issuers = Some(issuers.clone());
     }
 
     /// Every request, in order.
@@ -217,6 +228,13 @@ impl Instance {
     fn find(&self, path: &str) -> String {
         let name = path.rsplit('/').next().unwrap_or_default();
         let state = self.state.lock().unwrap();
+        match (path, &state.issuers) {
+            (CONFIGURATION, Some(issuers)) => {
+                return answer(200, "", &json!({ "issuers": issuers }).to_string());
+            }
+            (STATE, _) => return answer(200, "", "{}"),
+            _ => (),
+        }
         match state.known.iter().find(|(known, _)| known == name) {
             Some((name, entry)) => answer(200, "", &json!({ name: entry }).to_string()),
             None => answer(404, "", r#"{"code":404,"message":"nothing here"}"#),

@@ -1,5 +1,7 @@
 //! `jeton doctor`: preflight for a job.
 mod check;
+#[cfg(feature = "sign")]
+mod signing;
 
 use super::Command;
 use crate::exit::Exit;
@@ -8,7 +10,7 @@ use crate::plan::{self, Asked, Keep, Pace};
 use crate::session::Session;
 use crate::table;
 use check::Check;
-use jeton::duration;
+use jeton::{Token, duration};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   jeton doctor -a https://api.example.com           before a job
   jeton doctor -a api --for 45m                     before a job that takes three quarters of an hour
+  jeton doctor --for-signing                        would this job's signature be accepted?
   jeton doctor --json | jq '.checks[] | select(.status != \"ok\")'
 
 A token is fetched, past every cache, and thrown away. Exit 0 unless a check fails; then that failure's own code.";
@@ -38,6 +41,9 @@ pub(super) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[cfg(feature = "sign")]
+    #[command(flatten)]
+    signing: signing::Wanted,
     #[command(flatten)]
     pace: Pace,
 }
@@ -45,7 +51,15 @@ pub(super) struct Arguments {
 fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let planned = planned(arguments)?;
     let mut checks = vec![check::configuration(session), check::variables(session)];
-    checks.extend(acquisition(session, arguments, planned)?);
+    let (found, _token) = acquisition(session, arguments, planned)?;
+    checks.extend(found);
+    #[cfg(feature = "sign")]
+    checks.extend(signing::checks(
+        session,
+        &arguments.signing,
+        &arguments.pace,
+        _token.as_ref(),
+    )?);
     checks.push(check::proxy(&session.env));
     checks.push(check::trust(session));
     checks.push(check::cache(&session.env));
@@ -74,20 +88,36 @@ fn acquisition(
     session: &Session,
     arguments: &Arguments,
     planned: Option<Duration>,
-) -> Result<Vec<Check>, Failure> {
-    let plan = match plan::settle(session, &arguments.asked, &arguments.pace, &Keep::default()) {
+) -> Result<(Vec<Check>, Option<Token>), Failure> {
+    let plan = match plan::settle(session, &asked(arguments), &arguments.pace, &Keep::default()) {
         Ok(plan) => plan,
-        Err(failure) => return Ok(vec![Check::from_failure("source", &failure)]),
+        Err(failure) => return Ok((vec![Check::from_failure("source", &failure)], None)),
     };
     let looked = super::explain::report(session, &plan, false)?;
     let mut checks = vec![check::source(&looked)];
     if looked.chosen.is_none() || looked.broken {
-        return Ok(checks);
+        return Ok((checks, None));
     }
     checks.extend(check::request_token(session, &looked, planned));
     let asked = super::explain::report(session, &plan, true)?;
     checks.extend(check::token(session, &asked, &plan.request, planned));
-    Ok(checks)
+    let token = asked.chosen_row().and_then(|row| row.token.clone());
+    Ok((checks, token))
+}
+
+/// What is asked for: for signing, the audience that certificate authorities want, where nobody names another.
+fn asked(arguments: &Arguments) -> Asked {
+    #[cfg(feature = "sign")]
+    if arguments.signing.for_signing
+        && arguments.asked.audience.is_empty()
+        && arguments.asked.profile.is_none()
+    {
+        return Asked {
+            audience: vec![crate::signing::AUDIENCE.to_owned()],
+            ..arguments.asked.clone()
+        };
+    }
+    arguments.asked.clone()
 }
 
 fn tell(session: &Session, json: bool, checks: &[Check]) -> Result<(), Failure> {

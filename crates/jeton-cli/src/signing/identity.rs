@@ -1,6 +1,6 @@
 //! Whose identity signs: an identity token, a profile or what is ambient, a login; in that order.
-use super::Signing;
 use super::consent::Consent;
+use super::{AUDIENCE, Signing};
 use crate::command::login::Shown;
 use crate::failure::Failure;
 use crate::plan::{self, Asked, Keep, Plan};
@@ -16,8 +16,6 @@ use jeton_sign::{Services, Tokens};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The audience that certificate authorities of Sigstore want.
-const AUDIENCE: &str = "sigstore";
 /// Where other tools look for an identity token.
 const VARIABLES: [&str; 2] = ["SIGSTORE_ID_TOKEN", "COSIGN_IDENTITY_TOKEN"];
 /// The places that an identity token may be named in. A token itself has no place in an argument list.

@@ -1,5 +1,5 @@
 //! Which instance of Sigstore is asked: the public one, when nobody names another.
-use super::Signing;
+use super::Flags;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -12,23 +12,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// An instance, as far as it is known without asking anybody.
-pub(super) struct Instance {
+pub(crate) struct Instance {
     services: Option<Services>,
     trust: Option<TrustedRoot>,
 }
 
 /// Reads what flags, variables and files say.
-pub(super) fn named(signing: &Signing, session: &Session) -> Result<Instance, Failure> {
+pub(crate) fn named(said: &Flags, session: &Session) -> Result<Instance, Failure> {
     let layers = session.layers()?;
     let named = Named {
-        fulcio: layers.text(&setting::FULCIO_URL, signing.fulcio_url.as_ref())?,
-        rekor: layers.text(&setting::REKOR_URL, signing.rekor_url.as_ref())?,
-        timestamp: layers.text(
-            &setting::TIMESTAMP_SERVER_URL,
-            signing.timestamp_server_url.as_ref(),
-        )?,
+        fulcio: layers.text(&setting::FULCIO_URL, said.fulcio_url.as_ref())?,
+        rekor: layers.text(&setting::REKOR_URL, said.rekor_url.as_ref())?,
+        timestamp: layers.text(&setting::TIMESTAMP_SERVER_URL, said.timestamp_server_url.as_ref())?,
     };
-    let config = layers.text(&setting::SIGNING_CONFIG, signing.signing_config.as_ref())?;
+    let config = layers.text(&setting::SIGNING_CONFIG, said.signing_config.as_ref())?;
     let services = match config {
         Some(path) => {
             let config = Services::read_config(Path::new(&path))?;
@@ -37,14 +34,14 @@ pub(super) fn named(signing: &Signing, session: &Session) -> Result<Instance, Fa
         None if named.is_empty() => None,
         None => Some(Services::named(&named)?),
     };
-    let trust = layers.text(&setting::TRUSTED_ROOT, signing.trusted_root.as_ref())?;
+    let trust = layers.text(&setting::TRUSTED_ROOT, said.trusted_root.as_ref())?;
     let trust = trust.map(|path| trust::read(Path::new(&path))).transpose()?;
     Ok(Instance { services, trust })
 }
 
 impl Instance {
     /// What is said of it to people.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match &self.services {
             None => "the public instance of Sigstore".to_owned(),
             Some(services) => {
@@ -61,7 +58,7 @@ impl Instance {
 
     /// The services and what they are verified by. The public instance says both itself; of a private one nobody
     /// else can say what is to be trusted.
-    pub(super) async fn settled(
+    pub(crate) async fn settled(
         self,
         cx: &Context,
         output: &Output,
@@ -78,7 +75,10 @@ impl Instance {
                 Ok((services, trust))
             }
             None => {
-                let public = Repository::public().trust(cx).await.map_err(super::offline)?;
+                let public = Repository::public()
+                    .trust(cx)
+                    .await
+                    .map_err(crate::signing::offline)?;
                 let services = Services::configured(&public.services, &Named::default())?;
                 Ok((services, Some(trust.unwrap_or_else(|| Arc::new(public.root)))))
             }

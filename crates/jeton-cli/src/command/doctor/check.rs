@@ -33,7 +33,7 @@ enum Verdict {
 }
 
 impl Check {
-    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn ok(name: &'static str, detail: impl Into<String>) -> Self {
         Self {
             name,
             detail: detail.into(),
@@ -41,7 +41,7 @@ impl Check {
         }
     }
 
-    fn warn(name: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn warn(name: &'static str, detail: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             name,
             detail: detail.into(),
@@ -49,7 +49,12 @@ impl Check {
         }
     }
 
-    fn fail(name: &'static str, exit: Exit, detail: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(super) fn fail(
+        name: &'static str,
+        exit: Exit,
+        detail: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
         Self {
             name,
             detail: detail.into(),
