@@ -30,7 +30,10 @@ pub(crate) async fn open(call: &Call, access: &Access) -> Result<Answer, Problem
         id: call.broker.fresh_id()?,
         project: asked.project.clone(),
         agent: asked.agent.clone(),
-        user: asked.user.clone(),
+        user: asked.user.clone().or_else(|| {
+            let himself = asked.users.is_empty();
+            himself.then(|| access.principal.subject.clone())
+        }),
         users: asked.users.clone(),
         opener: (access.principal.issuer.clone(), access.principal.subject.clone()),
         created_at: now,

@@ -16,7 +16,7 @@ pub struct Opening {
     pub project: String,
     /// The agent's id.
     pub agent: String,
-    /// The one user.
+    /// The one user; nobody named and nobody sharing it, it is whoever opens it.
     pub user: Option<String>,
     /// Those who share it.
     pub users: Vec<String>,
@@ -39,15 +39,11 @@ impl Opening {
             providers: texts("providers", fields.take("providers"))?,
         };
         fields.end()?;
-        match (&opening.user, opening.users.is_empty()) {
-            (None, true) => return Err(Problem::invalid("user", "is missing")),
-            (Some(_), false) => {
-                return Err(Problem::invalid(
-                    "users",
-                    "stands beside `user`: name one of them",
-                ));
-            }
-            _ => {}
+        if opening.user.is_some() && !opening.users.is_empty() {
+            return Err(Problem::invalid(
+                "users",
+                "stands beside `user`: name one of them",
+            ));
         }
         for name in opening.providers.iter().flatten() {
             let provider = name
@@ -101,8 +97,7 @@ mod tests {
             ),
             (r#"{"agent":"a","user":"u"}"#, Some("project")),
             (r#"{"project":"p","user":"u"}"#, Some("agent")),
-            (r#"{"project":"p","agent":"a"}"#, Some("user")),
-            (r#"{"project":"p","agent":"a","users":[]}"#, Some("user")),
+            (r#"{"project":"p","agent":"a","users":[]}"#, None),
             (
                 r#"{"project":"p","agent":"a","user":"u","users":["v"]}"#,
                 Some("users"),
