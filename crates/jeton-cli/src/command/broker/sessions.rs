@@ -4,6 +4,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::table;
+use jeton::Secret;
 use serde_json::{Value, json};
 
 /// What to do with sessions
@@ -108,7 +109,9 @@ fn token(session: &Session, named: &Named) -> Result<Exit, Failure> {
     if named.json {
         session.output.json(&renewed)?;
     } else {
-        session.output.line(&text(&renewed, "token"))?;
+        let token = Secret::new(renewed["token"].as_str().unwrap_or_default());
+        session.output.mask(&token);
+        session.output.line(token.reveal())?;
     }
     Ok(Exit::Done)
 }
