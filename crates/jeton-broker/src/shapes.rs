@@ -67,6 +67,26 @@ pub fn shape(provider: &str, answer: Json) -> Json {
     shaped
 }
 
+/// Where the API of the Ambient Code platform stands: under that path its clients are served, which read some members of
+/// a token answer by other names.
+pub const AMBIENT_BASE_PATH: &str = "/api/ambient/v1";
+
+/// A token answer with the names that its older clients read beside its own; one Gerrit server's members among them.
+#[must_use]
+pub fn with_older_names(provider: &str, answer: Json) -> Json {
+    let older = match shape(provider, answer.clone()) {
+        Json::Array(mut instances) if instances.len() == 1 => instances.remove(0),
+        older => older,
+    };
+    let mut whole = answer;
+    for (name, value) in older.as_object().unwrap_or_default() {
+        if whole.get(name.as_str()).is_none() {
+            whole.set(name.as_str(), value.clone());
+        }
+    }
+    whole
+}
+
 fn is_document(answer: &Json) -> bool {
     let token = answer.get("token").and_then(Json::as_str);
     token.is_some_and(|text| text.trim_start().starts_with('{'))
@@ -76,6 +96,28 @@ fn is_document(answer: &Json) -> bool {
 mod tests {
     use super::*;
     use jeton_core::json;
+
+    #[test]
+    fn d19_a_token_answer_has_the_older_names_beside_its_own() {
+        let rows = [
+            ("coderabbit", r#"{"token":"t"}"#, r#"{"token":"t","apiKey":"t"}"#),
+            (
+                "jira",
+                r#"{"token":"t","url":"u"}"#,
+                r#"{"token":"t","url":"u","email":"","apiToken":"t"}"#,
+            ),
+            (
+                "gerrit",
+                r#"{"instances":[{"instanceName":"a"}]}"#,
+                r#"{"instances":[{"instanceName":"a"}],"instanceName":"a"}"#,
+            ),
+            ("generic", r#"{"token":"t"}"#, r#"{"token":"t"}"#),
+        ];
+        for (provider, answer, wanted) in rows {
+            let answer = json::parse(answer.as_bytes()).expect("JSON");
+            assert_eq!(with_older_names(provider, answer).to_text(), wanted);
+        }
+    }
 
     #[test]
     fn d19_every_provider_has_the_shape_that_its_older_clients_read() {

@@ -11,6 +11,7 @@ use crate::metrics::Counter;
 use crate::permission::{self, visible};
 use crate::problem::Problem;
 use crate::provider::{self, Provider, Stored};
+use crate::shapes::{AMBIENT_BASE_PATH, with_older_names};
 use http::StatusCode;
 use jeton_core::Json;
 use jeton_core::access::{GrantRefusal, Granter, Object, Permission, Placement, Role, Scope, may_grant};
@@ -277,7 +278,11 @@ pub(crate) async fn token(call: &Call, access: &Access) -> Result<Answer, Proble
     let found = find(call).await?;
     super::session_credentials::check(call, access, &found.id).await?;
     let body = released(call, access, &found).await?;
-    Ok(Answer::ok(&body))
+    if call.live.config.base_path != AMBIENT_BASE_PATH {
+        return Ok(Answer::ok(&body));
+    }
+    let body = super::session_credentials::document(&body)?;
+    Ok(Answer::ok(&with_older_names(found.provider.name(), body)))
 }
 
 /// What a credential releases, after its record is written.

@@ -5,7 +5,8 @@ use crate::problem::Problem;
 use jeton_core::access::Role;
 use serde_json::{Value, json};
 
-pub(crate) async fn list(_: &Call, _: &Access) -> Result<Answer, Problem> {
+pub(crate) async fn list(call: &Call, _: &Access) -> Result<Answer, Problem> {
+    call.only_query(&[])?;
     let items: Vec<Value> = Role::all().map(shown).collect();
     Ok(Answer::ok(&json!({
         "kind": "RoleList",

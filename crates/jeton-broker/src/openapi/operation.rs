@@ -102,7 +102,7 @@ pub const ALL: &[Operation] = &[
     op("PATCH", "/projects/{project}/credentials/{credential}", "updateProjectCredential", "credentials", "Credential").body("CredentialChange"),
     op("DELETE", "/projects/{project}/credentials/{credential}", "deleteProjectCredential", "credentials", ""),
     op("GET", "/projects/{project}/credentials/{credential}/token", "fetchProjectToken", "credentials", "TokenAnswer").with_user(),
-    op("GET", "/roles", "listRoles", "roles", "RoleList").list(),
+    op("GET", "/roles", "listRoles", "roles", "RoleList"),
     op("POST", "/role_bindings", "createBinding", "roles", "Binding").body("NewBinding"),
     op("GET", "/role_bindings", "listBindings", "roles", "BindingList").list(),
     op("GET", "/role_bindings/{binding}", "getBinding", "roles", "Binding"),

@@ -1,8 +1,14 @@
 //! The schemas of bodies and answers.
+use crate::provider::{Kind, ROWS};
 use serde_json::{Map, Value, json};
 
 /// Names, ids and texts without characters that do not print.
 const PRINTABLE: &str = "^[ -~\u{a1}-\u{ac}\u{ae}-\u{2ff}]+$";
+/// The same, without white space at the ends.
+const PRINTABLE_WORD: &str = "^[!-~]+$";
+/// An issuer: https, or http on this machine.
+const ISSUER: &str =
+    "^(https://[a-z0-9][a-z0-9.-]{0,200}|http://127\\.0\\.0\\.1)(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~-]+)*/?$";
 /// Ids that are given in a path.
 const ID: &str = "^[A-Za-z0-9._-]+$";
 /// Names of policies.
@@ -16,12 +22,17 @@ fn optional(longest: u32) -> Value {
     json!({"type": ["string", "null"], "maxLength": longest})
 }
 
+/// A text that may be absent, or `null`, which is the same.
+fn maybe(longest: u32) -> Value {
+    json!({"type": ["string", "null"], "minLength": 1, "maxLength": longest, "pattern": PRINTABLE})
+}
+
 fn time() -> Value {
     json!({"type": "string", "format": "date-time"})
 }
 
 fn labels() -> Value {
-    json!({"type": ["object", "null"], "maxProperties": 64, "additionalProperties": {"type": "string", "maxLength": 4096}})
+    json!({"type": ["object", "null"], "maxProperties": 64, "additionalProperties": {"type": "string", "maxLength": 4096, "pattern": "^[ -~]*$"}, "propertyNames": {"pattern": "^[ -~]*$"}})
 }
 
 fn string() -> Value {
@@ -43,7 +54,7 @@ pub(super) fn path_parameter(name: &str) -> Value {
 /// A parameter in a query.
 pub(super) fn query_parameter(name: &str) -> Value {
     match name {
-        "page" => json!({"type": "integer", "minimum": 1, "maximum": 1_000_000, "default": 1}),
+        "page" => json!({"type": "integer", "minimum": 1, "maximum": 1_000_000_000, "default": 1}),
         "size" => json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 100}),
         _ => string(),
     }
@@ -101,7 +112,7 @@ pub(super) fn all() -> Map<String, Value> {
 fn objects() -> Vec<(&'static str, Value)> {
     let secret = json!({
         "description": "A text, or the fields of the provider. It is in no answer but the token route's.",
-        "oneOf": [{"type": "string", "minLength": 1}, {"type": "object", "minProperties": 1}],
+        "oneOf": [{"type": "string", "minLength": 1}, {"type": "object", "minProperties": 1}, {"type": "null"}],
     });
     let kept = json!({
         "kind": string(), "id": string(), "name": string(), "description": string(),
@@ -122,8 +133,8 @@ fn objects() -> Vec<(&'static str, Value)> {
         "labels": labels(), "annotations": labels(), "secret": secret,
     });
     let mut creatable = writable.clone();
-    creatable["provider"] = json!({"type": "string", "enum": PROVIDERS});
-    creatable["id"] = json!({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"});
+    creatable["provider"] = json!({"type": "string", "enum": providers()});
+    creatable["id"] = json!({"type": ["string", "null"], "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"});
     let plain = json!({"name": text(256), "description": optional(4096)});
     let mut new = plain.clone();
     new["id"] = creatable["id"].clone();
@@ -144,10 +155,7 @@ fn objects() -> Vec<(&'static str, Value)> {
             "Credential",
             object(&["id", "name", "provider"], with(credential)),
         ),
-        (
-            "NewCredential",
-            closed(&["name", "provider", "secret"], creatable),
-        ),
+        ("NewCredential", new_credential(creatable)),
         ("CredentialChange", closed(&[], writable)),
         (
             "TokenAnswer",
@@ -163,24 +171,49 @@ fn objects() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The providers, in the order of the contract.
-pub(super) const PROVIDERS: [&str; 15] = [
-    "github",
-    "gitlab",
-    "jira",
-    "google",
-    "vertex",
-    "kubeconfig",
-    "gerrit",
-    "coderabbit",
-    "mcp",
-    "aws",
-    "gcp",
-    "azure",
-    "vault",
-    "oidc",
-    "generic",
-];
+/// The names of the providers.
+fn providers() -> Vec<&'static str> {
+    ROWS.iter().map(|row| row.name).collect()
+}
+
+/// A new credential: what its secret may be is its provider's.
+fn new_credential(properties: Value) -> Value {
+    let mut schema = closed(&["name", "provider", "secret"], properties);
+    let each = ROWS.iter().map(|row| {
+        let mut forms = Vec::new();
+        if row.text {
+            forms.push(
+                json!({"type": "string", "minLength": 1, "maxLength": 65536, "pattern": PRINTABLE_WORD}),
+            );
+        }
+        if !row.members.is_empty() {
+            let members: Map<String, Value> = row
+                .members
+                .iter()
+                .map(|(name, kind, _)| ((*name).to_owned(), member(*kind)))
+                .collect();
+            let required: Vec<&str> = row.members.iter().filter(|m| m.2).map(|m| m.0).collect();
+            forms.push(closed(&required, Value::Object(members)));
+        }
+        json!({"properties": {"provider": {"const": row.name}, "secret": {"oneOf": forms}}})
+    });
+    schema["oneOf"] = each.collect();
+    schema
+}
+
+/// A member of a secret.
+fn member(kind: Kind) -> Value {
+    let word = json!({"type": "string", "minLength": 1, "maxLength": 4096, "pattern": PRINTABLE_WORD});
+    match kind {
+        Kind::Text => word,
+        Kind::Id => json!({"oneOf": [word, {"type": "integer", "minimum": 1, "maximum": 4_294_967_295_u32}]}),
+        Kind::Texts => json!({"oneOf": [word, {"type": "array", "items": word}]}),
+        Kind::Objects => json!({"type": "array", "minItems": 1, "items": {"type": "object"}}),
+        Kind::Fields => {
+            json!({"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}})
+        }
+    }
+}
 
 fn access() -> Vec<(&'static str, Value)> {
     let principal = closed(
@@ -219,6 +252,12 @@ fn access() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// One user or several.
+fn new_session(mut schema: Value) -> Value {
+    schema["not"] = json!({"required": ["user", "users"]});
+    schema
+}
+
 fn sessions() -> Vec<(&'static str, Value)> {
     let granted = object(
         &["provider", "id"],
@@ -231,16 +270,16 @@ fn sessions() -> Vec<(&'static str, Value)> {
     vec![
         (
             "NewSession",
-            closed(
+            new_session(closed(
                 &["project", "agent"],
                 json!({
-                    "project": text(1024), "agent": text(1024), "user": text(1024),
-                    "users": {"type": "array", "maxItems": 64, "items": text(1024)},
-                    "providers": {"type": "array", "maxItems": 64, "items": {
-                        "anyOf": [{"type": "string", "enum": PROVIDERS}, {"type": "string", "pattern": "^mcp/.+$"}],
+                    "project": text(1024), "agent": text(1024), "user": maybe(1024),
+                    "users": {"type": ["array", "null"], "maxItems": 64, "items": text(1024)},
+                    "providers": {"type": ["array", "null"], "maxItems": 64, "items": {
+                        "anyOf": [{"type": "string", "enum": providers()}, {"type": "string", "pattern": "^mcp/[!-~]+$"}],
                     }},
                 }),
-            ),
+            )),
         ),
         (
             "OpenedSession",
@@ -282,17 +321,29 @@ fn sessions() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// A new policy says who: exactly, or by a pattern.
+fn new_policy(properties: Value) -> Value {
+    let mut schema = object(&["issuer"], properties);
+    schema["anyOf"] = json!([
+        {"required": ["subject"], "properties": {"subject": {"type": "string"}, "subject_pattern": {"type": "null"}}},
+        {"required": ["subject_pattern"], "properties": {"subject_pattern": {"type": "string"}, "subject": {"type": "null"}}},
+        {"required": ["claim_pattern"]},
+    ]);
+    schema
+}
+
 fn exchange() -> Vec<(&'static str, Value)> {
-    let several = json!({"oneOf": [{"type": "string", "minLength": 1}, strings()]});
+    let several = json!({"oneOf": [{"type": ["string", "null"], "minLength": 1}, strings()]});
     let policy = json!({
-        "name": {"type": "string", "pattern": POLICY_NAME}, "description": string(),
-        "issuer": {"type": "string", "format": "uri"}, "subject": text(4096), "subject_pattern": text(1024),
-        "claim_pattern": {"type": "object", "additionalProperties": text(1024)},
-        "audience": several, "scope": several, "credential": text(1024), "roles": several,
+        "name": {"type": "string", "pattern": POLICY_NAME}, "description": {},
+        "issuer": {"type": "string", "pattern": ISSUER}, "subject": maybe(4096), "subject_pattern": maybe(1024),
+        "claim_pattern": {"type": ["object", "null"], "additionalProperties": text(1024)},
+        "audience": several, "scope": several, "credential": maybe(1024), "roles": several,
         "ttl": {"oneOf": [
-            {"type": "string", "pattern": "^[1-9][0-9]{0,4}[smh]$"}, {"type": "integer", "minimum": 1, "maximum": 43200},
+            {"type": "string", "pattern": "^([1-9][0-9]{0,3}s|[1-9][0-9]{0,1}m|[1-9]h)$"},
+            {"type": "integer", "minimum": 1, "maximum": 43200}, {"type": "null"},
         ]},
-        "mode": {"type": "string", "enum": ["enforce", "report"]},
+        "mode": {"enum": ["enforce", "report", null]},
     });
     let mut kept = policy.clone();
     kept["kind"] = string();
@@ -301,7 +352,7 @@ fn exchange() -> Vec<(&'static str, Value)> {
     kept["read_only"] = json!({"type": "boolean"});
     kept["warnings"] = json!({"type": "array", "items": {"type": "object"}});
     vec![
-        ("NewPolicy", object(&["issuer"], policy)),
+        ("NewPolicy", new_policy(policy)),
         ("Policy", object(&["name", "issuer"], kept)),
         (
             "Replay",
