@@ -10,7 +10,8 @@ use crate::session::record::{self, Granted, Session};
 use crate::shapes::shape;
 use http::Method;
 use jeton_core::access::{Object, Permission};
-use jeton_core::json;
+use jeton_core::json::{self, Json};
+use serde_json::Value;
 
 /// How a request names its user; the query says it as well.
 const USER_FIELD: &str = "x-runner-current-user";
@@ -116,9 +117,13 @@ async fn answer(call: &Call, access: &Access, provider: String) -> Result<Answer
     let found = Credential::find(store, &granted.credential, None).await?;
     let found = found.ok_or_else(Problem::not_found)?;
     let body = released(call, &access, &found).await?;
-    let body =
-        json::parse(body.to_string().as_bytes()).map_err(|error| Problem::internal(error.to_string()))?;
+    let body = document(&body)?;
     Ok(Answer::ok(&shape(found.provider.name(), body)))
+}
+
+/// A token answer as a document of the core.
+pub(super) fn document(body: &Value) -> Result<Json, Problem> {
+    json::parse(body.to_string().as_bytes()).map_err(|error| Problem::internal(error.to_string()))
 }
 
 /// As whom somebody asks.
