@@ -129,7 +129,7 @@ impl Credential {
 
     /// Everything in it that nobody should see.
     pub fn secrets(&self) -> impl Iterator<Item = Secret> {
-        let file = matches!(self.provider, Provider::Kubeconfig | Provider::Vertex);
+        let file = is_file(self.provider, self.secret.reveal());
         let inside = if file {
             inside(self.secret.reveal())
         } else {
@@ -165,17 +165,22 @@ fn secret(provider: Provider, json: &Json, is_elsewhere: bool) -> Result<Secret,
         .filter_map(|name| Some((*name, json.get(name)?.as_str()?)));
     let found = texts.into_iter().find(|(_, text)| !text.trim().is_empty());
     match found {
-        Some((_, text)) if matches!(provider, Provider::Kubeconfig | Provider::Vertex) => {
-            Ok(Secret::new(text))
-        }
-        Some((name, text))
-            if text.trim_end().chars().any(char::is_control) && provider != Provider::Generic =>
-        {
+        Some((_, text)) if is_file(provider, text) => Ok(Secret::new(text)),
+        Some((name, text)) if text.trim().chars().any(char::is_control) => {
             Err(format!("{name:?} in the answer has control characters in it"))
         }
         Some((_, text)) => Ok(Secret::new(text.trim_end())),
-        None if is_elsewhere || provider == Provider::Aws => Ok(Secret::new("")),
+        None if is_elsewhere => Ok(Secret::new("")),
         None => Err("the answer has no token in it".to_owned()),
+    }
+}
+
+/// Whether it is the text of a file: a kubeconfig, a key file, the document of an AWS key.
+fn is_file(provider: Provider, text: &str) -> bool {
+    match provider {
+        Provider::Kubeconfig | Provider::Vertex => true,
+        Provider::Google | Provider::Aws => text.trim_start().starts_with('{'),
+        _ => false,
     }
 }
 
@@ -238,7 +243,9 @@ fn instance(json: &Json) -> Option<Instance> {
 
 /// What is secret in a file's text: the values of its members that are named like secrets, and the lines of its keys.
 fn inside(text: &str) -> Vec<Secret> {
-    const NAMES: [&str; 7] = [
+    const NAMES: [&str; 9] = [
+        "SecretAccessKey",
+        "SessionToken",
         "token",
         "password",
         "client-key-data",

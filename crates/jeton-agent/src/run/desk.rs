@@ -453,13 +453,13 @@ fn scheme(credential: &Credential) -> Result<(String, Secret), Error> {
             let pair = Secret::new(format!("{email}:{}", credential.secret.reveal()));
             Ok(("Basic".to_owned(), Secret::new(STANDARD.encode(pair.reveal()))))
         }
-        _ if !credential.secret.is_empty() => bearer(&credential.secret),
-        _ => match credential.fields.as_slice() {
+        (Provider::Mcp | Provider::Gerrit, _) => match credential.fields.as_slice() {
             [(_, only)] => bearer(only),
             _ => Err(Error::new(
                 Class::Config,
                 "this credential has no one token that a proxy could send",
             )),
         },
+        _ => bearer(&credential.secret),
     }
 }

@@ -11,7 +11,10 @@
 //! | gerrit | `GERRIT_INSTANCES_FILE` | `gerrit.json` |
 //! | coderabbit | `CODERABBIT_API_KEY`, `CODERABBIT_API_KEY_FILE` | `coderabbit-api-key` |
 //! | mcp | `MCP_SERVER_FIELD` for each field, `MCP_SERVER_FILE` | `mcp-SERVER.json` |
-//! | others | `JETON_CREDENTIAL_PROVIDER_FILE` | `PROVIDER.json` |
+//! | aws | `AWS_CONFIG_FILE`, whose default profile reads the newest key | `aws-config`, `aws.json` |
+//! | gcp | `CLOUDSDK_AUTH_ACCESS_TOKEN_FILE` | `gcp-access-token` |
+//! | vault | `VAULT_TOKEN`, `VAULT_TOKEN_FILE`, `VAULT_ADDR` | `vault-token` |
+//! | others | `JETON_CREDENTIAL_PROVIDER`, `JETON_CREDENTIAL_PROVIDER_FILE` | `PROVIDER-token` |
 use super::credential::Credential;
 use super::provider::Provider;
 use jeton::Secret;
@@ -49,6 +52,15 @@ impl Outfit {
                 outfit.maybe("JIRA_URL", credential.url.clone());
                 outfit.maybe("JIRA_EMAIL", credential.email.clone());
             }
+            // A service account's key instead of an account's token.
+            Provider::Google if secret.reveal().trim_start().starts_with('{') => {
+                outfit.file(
+                    "GOOGLE_APPLICATION_CREDENTIALS",
+                    "google-key.json",
+                    secret,
+                    folder,
+                );
+            }
             Provider::Google => outfit.google(credential, folder)?,
             Provider::Vertex => outfit.file("GOOGLE_APPLICATION_CREDENTIALS", "vertex.json", secret, folder),
             Provider::Kubeconfig => outfit.file("KUBECONFIG", "kubeconfig", secret, folder),
@@ -59,15 +71,22 @@ impl Outfit {
                 outfit.token("CODERABBIT_API_KEY", "coderabbit-api-key", secret, folder);
             }
             Provider::Mcp => outfit.mcp(credential, name, folder)?,
-            other => {
-                let label = upper(name.unwrap_or(other.name()));
-                let file = format!("{}.json", file_name(name.unwrap_or(other.name()))?);
+            Provider::Aws => outfit.aws(secret, folder),
+            Provider::Gcp => {
                 outfit.file(
-                    &format!("JETON_CREDENTIAL_{label}_FILE"),
-                    &file,
-                    &credential.whole,
+                    "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE",
+                    "gcp-access-token",
+                    secret,
                     folder,
                 );
+            }
+            Provider::Vault => {
+                outfit.token("VAULT_TOKEN", "vault-token", secret, folder);
+                outfit.maybe("VAULT_ADDR", credential.url.clone());
+            }
+            other => {
+                let variable = format!("JETON_CREDENTIAL_{}", upper(other.name()));
+                outfit.token(&variable, &format!("{}-token", other.name()), secret, folder);
             }
         }
         Ok(outfit)
@@ -89,6 +108,14 @@ impl Outfit {
         self.variables
             .push((variable.to_owned(), secret.reveal().to_owned()));
         self.file(&format!("{variable}_FILE"), file, secret, folder);
+    }
+
+    /// Keys end and are replaced: the SDKs ask a process for them, again when one has ended.
+    fn aws(&mut self, document: &Secret, folder: &Path) {
+        let newest = folder.join("aws.json");
+        let config = format!("[default]\ncredential_process = cat \"{}\"\n", newest.display());
+        self.file("AWS_CONFIG_FILE", "aws-config", &Secret::new(config), folder);
+        self.files.push(("aws.json".into(), document.clone()));
     }
 
     /// An access token, and the file in which Google's own libraries keep an account.

@@ -17,8 +17,8 @@ pub struct Opening {
     pub project: String,
     /// The agent's id.
     pub agent: String,
-    /// The users it is for.
-    pub users: Vec<String>,
+    /// The user it is for.
+    pub user: Option<String>,
     /// The providers that are wanted; none named: all that resolve.
     pub providers: Vec<String>,
 }
@@ -28,6 +28,7 @@ pub struct Session {
     base: Url,
     id: String,
     identity: Option<Identity>,
+    user: Option<String>,
 }
 
 /// The identity that opens sessions.
@@ -59,8 +60,13 @@ pub struct Contents {
 impl Session {
     /// A session that is open already.
     #[must_use]
-    pub const fn known(base: Url, id: String, identity: Option<Identity>) -> Self {
-        Self { base, id, identity }
+    pub const fn known(base: Url, id: String, identity: Option<Identity>, user: Option<String>) -> Self {
+        Self {
+            base,
+            id,
+            identity,
+            user,
+        }
     }
 
     /// Opens one.
@@ -73,11 +79,10 @@ impl Session {
         identity: Identity,
         opening: &Opening,
     ) -> Result<(Self, Contents), Error> {
+        let user = opening.user.clone();
         let mut body = json!({ "project": opening.project, "agent": opening.agent });
-        match opening.users.as_slice() {
-            [] => {}
-            [user] => body["user"] = json!(user),
-            users => body["users"] = json!(users),
+        if let Some(user) = &user {
+            body["user"] = json!(user);
         }
         if !opening.providers.is_empty() {
             body["providers"] = json!(opening.providers);
@@ -93,10 +98,10 @@ impl Session {
                 if id.is_empty() {
                     return Err(response.fault(Failure::Unexpected, "the answer has no \"id\""));
                 }
-                Ok((id.to_owned(), contents(&json)))
+                Ok((id.to_owned(), contents(&json, user.as_deref())))
             })
             .await?;
-        Ok((Self::known(base, id, Some(identity)), contents))
+        Ok((Self::known(base, id, Some(identity), user), contents))
     }
 
     /// Its id.
@@ -111,8 +116,11 @@ impl Session {
     /// The broker's.
     pub async fn contents(&self, cx: &Context, bearer: &Secret) -> Result<Contents, Error> {
         let request = Request::get(below(&self.base, &[SESSIONS, &self.id])?).bearer(bearer);
-        cx.fetch("session", &request, |response| Ok(contents(&whole(response)?)))
-            .await
+        let user = self.user.as_deref();
+        cx.fetch("session", &request, |response| {
+            Ok(contents(&whole(response)?, user))
+        })
+        .await
     }
 
     /// Its own token: renewed with itself while it lives, else by the identity that opened it.
@@ -120,19 +128,26 @@ impl Session {
     /// # Errors
     /// The broker's; `Class::NotFound` when there is neither.
     pub async fn token(&self, cx: &Context, alive: Option<&Secret>) -> Result<Minted, Error> {
+        let mut refused = None;
         if let Some(alive) = alive {
             match self.renewed(cx, alive).await {
-                Err(e) if e.kind() == Class::Refused && self.identity.is_some() => {}
+                Err(e) if e.kind() == Class::Refused => refused = Some(e),
                 other => return other,
             }
         }
-        let Some(identity) = &self.identity else {
-            return Err(Error::new(
+        let identity = match &self.identity {
+            Some(identity) => identity.token().await,
+            None => Err(Error::new(
                 Class::NotFound,
                 "there is no token of the session, and no identity to get one",
-            ));
+            )),
         };
-        self.renewed(cx, &identity.token().await?).await
+        match (identity, refused) {
+            (Ok(identity), _) => self.renewed(cx, &identity).await,
+            // That there is no identity to try says less than that the session was refused.
+            (Err(_), Some(refused)) => Err(refused),
+            (Err(e), None) => Err(e),
+        }
     }
 
     async fn renewed(&self, cx: &Context, bearer: &Secret) -> Result<Minted, Error> {
@@ -191,7 +206,8 @@ fn minted(json: &Json) -> Option<Minted> {
     })
 }
 
-fn contents(json: &Json) -> Contents {
+/// What an answer says of a session, as far as it is for `user`.
+fn contents(json: &Json, user: Option<&str>) -> Contents {
     let list = |name: &str| json.get(name).and_then(Json::as_array).unwrap_or_default();
     let text = |item: &Json, name: &str| item.get(name).and_then(Json::as_str).map(str::to_owned);
     let mut found = Contents {
@@ -200,6 +216,15 @@ fn contents(json: &Json) -> Contents {
     };
     for item in list("credentials") {
         let provider = text(item, "provider").unwrap_or_default();
+        let of = text(item, "user");
+        if of.is_some() && user.is_some() && of.as_deref() != user {
+            continue;
+        }
+        if of.is_some() && user.is_none() {
+            let why = "it is one user's of a shared session: say whose with --user".to_owned();
+            found.unavailable.push((redact::foreign(&provider, &[]), why));
+            continue;
+        }
         match Provider::named(&provider) {
             Some(known) => found.credentials.push(Wanted {
                 id: text(item, "id").or_else(|| text(item, "credential_id")),
@@ -215,6 +240,10 @@ fn contents(json: &Json) -> Contents {
     for item in list("unavailable") {
         let provider = text(item, "provider").unwrap_or_default();
         let reason = text(item, "reason").unwrap_or_default();
+        let of = text(item, "user");
+        if of.is_some() && of.as_deref() != user {
+            continue;
+        }
         found
             .unavailable
             .push((redact::foreign(&provider, &[]), redact::foreign(&reason, &[])));

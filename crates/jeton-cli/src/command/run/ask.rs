@@ -106,7 +106,7 @@ pub(super) fn settle(session: &Session, arguments: &Arguments) -> Result<Whole, 
                 Opening {
                     project,
                     agent: agent.clone(),
-                    users: arguments.user.iter().cloned().collect(),
+                    user: text(&setting::USER, &arguments.user)?,
                     providers: arguments.provider.clone(),
                 },
             ),
@@ -284,7 +284,12 @@ impl Whole {
                 )
             }
             Target::Known(api, id) => {
-                let known = Arc::new(BrokerSession::known(base(api)?, id.clone(), Some(identity)));
+                let known = Arc::new(BrokerSession::known(
+                    base(api)?,
+                    id.clone(),
+                    Some(identity),
+                    self.user.clone(),
+                ));
                 let desk = desk(api, Mint::Broker(Arc::clone(&known)));
                 if let Some(token) = session.env.get(SESSION_TOKEN) {
                     desk.bearers().hold(given(token)).await;
