@@ -83,6 +83,8 @@ impl Child<'_> {
         if self.redact.is_some() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
+        // Before there is a child: a signal that came in between would end us and leave it behind.
+        let signals = Signals::catch();
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(NO_PROGRAM),
@@ -118,7 +120,7 @@ impl Child<'_> {
         };
         let status = tokio::select! {
             status = waiting => status,
-            never = forward_signals(pid) => match never {},
+            never = signals.forward(pid) => match never {},
         };
         status
             .map(code)
@@ -133,36 +135,40 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
 
-/// Passes every signal on that a person or a supervisor may send. The terminal sends Ctrl-C to the child as well: it
-/// is in our process group, so what came from the keyboard is not sent twice.
-async fn forward_signals(pid: Option<Pid>) -> std::convert::Infallible {
-    let forwarded = [
-        (SignalKind::terminate(), Signal::TERM),
-        (SignalKind::hangup(), Signal::HUP),
-        (SignalKind::quit(), Signal::QUIT),
-        (SignalKind::user_defined1(), Signal::USR1),
-        (SignalKind::user_defined2(), Signal::USR2),
-        (SignalKind::interrupt(), Signal::INT),
-        (SignalKind::window_change(), Signal::WINCH),
-    ];
-    let mut tasks = futures_util::stream::FuturesUnordered::new();
-    for (kind, sent) in forwarded {
-        if let Ok(mut stream) = signal(kind) {
-            tasks.push(async move {
-                while stream.recv().await.is_some() {
-                    if let Some(pid) = pid
-                        && !(FROM_KEYBOARD.contains(&sent) && is_foreground())
-                    {
-                        let _ = rustix::process::kill_process(pid, sent);
-                    }
-                }
-            });
-        }
+/// Every signal that a person or a supervisor may send, caught.
+struct Signals(Vec<(tokio::signal::unix::Signal, Signal)>);
+
+impl Signals {
+    fn catch() -> Self {
+        let forwarded = [
+            (SignalKind::terminate(), Signal::TERM),
+            (SignalKind::hangup(), Signal::HUP),
+            (SignalKind::quit(), Signal::QUIT),
+            (SignalKind::user_defined1(), Signal::USR1),
+            (SignalKind::user_defined2(), Signal::USR2),
+            (SignalKind::interrupt(), Signal::INT),
+            (SignalKind::window_change(), Signal::WINCH),
+        ];
+        let caught = forwarded
+            .into_iter()
+            .filter_map(|(kind, sent)| Some((signal(kind).ok()?, sent)));
+        Self(caught.collect())
     }
-    loop {
-        if futures_util::StreamExt::next(&mut tasks).await.is_none() {
-            std::future::pending::<()>().await;
-        }
+
+    /// Passes them on. The terminal sends Ctrl-C to the child as well: it is in our process group, so what came from the
+    /// keyboard is not sent twice.
+    async fn forward(self, pid: Option<Pid>) -> std::convert::Infallible {
+        let pass = |(mut stream, sent): (tokio::signal::unix::Signal, Signal)| async move {
+            while stream.recv().await.is_some() {
+                if let Some(pid) = pid
+                    && !(FROM_KEYBOARD.contains(&sent) && is_foreground())
+                {
+                    let _ = rustix::process::kill_process(pid, sent);
+                }
+            }
+        };
+        futures_util::future::join_all(self.0.into_iter().map(pass)).await;
+        std::future::pending().await
     }
 }
 

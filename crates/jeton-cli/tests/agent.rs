@@ -266,3 +266,64 @@ fn c5_the_defaults_of_the_configuration_reach_the_agent_and_the_helpers() {
         ended(agent, "TERM");
     }
 }
+
+#[test]
+fn the_service_manager_hears_when_the_agent_is_ready_alive_and_stopping() {
+    let sandbox = sandbox();
+    let path = sandbox.path("notify.sock");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(LONGEST)).unwrap();
+    let hear = || {
+        let mut bytes = [0u8; 256];
+        let read = manager.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..read]).trim().to_owned()
+    };
+    let command = sandbox
+        .command(["agent"])
+        .env("NOTIFY_SOCKET", &path.display().to_string());
+    let agent = command.env("WATCHDOG_USEC", "200000").start();
+    let first = hear();
+    assert!(first.contains("READY=1"), "{first}");
+    assert!(
+        sandbox.path("run/jeton/agent.sock").exists(),
+        "ready is when it answers"
+    );
+    assert_eq!(
+        (hear(), hear()),
+        ("WATCHDOG=1".to_owned(), "WATCHDOG=1".to_owned())
+    );
+    agent.signal("TERM");
+    let mut last = hear();
+    while last == "WATCHDOG=1" {
+        last = hear();
+    }
+    assert!(last.contains("STOPPING=1"), "{last}");
+    agent.wait().ended(0);
+}
+
+#[test]
+fn a_socket_that_the_service_manager_has_opened_is_taken_over_and_left_there() {
+    let sandbox = sandbox();
+    let socket = sandbox.path("activated.sock");
+    // A service manager in five lines: it opens the socket, connects nobody, and starts the agent with it.
+    let manager = "import os, socket, sys\n\
+        s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n\
+        os.dup2(s.fileno(), 3); os.set_inheritable(3, True)\n\
+        os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n\
+        os.execv(sys.argv[2], sys.argv[2:])";
+    let mut agent = std::process::Command::new("python3")
+        .args(["-c", manager])
+        .arg(&socket)
+        .args([env!("CARGO_BIN_EXE_jeton"), "agent", "--socket"])
+        .arg(&socket)
+        .env("HOME", sandbox.path("home"))
+        .env("XDG_CONFIG_HOME", sandbox.path("config"))
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the socket is there", || UnixStream::connect(&socket).is_ok());
+    assert_eq!(ask(&socket, "GET /healthz").0, 200);
+    assert_eq!(ask(&socket, "POST /v1/stop").0, 204);
+    assert!(agent.wait().unwrap().success());
+    assert!(socket.exists(), "whoever made it removes it");
+}

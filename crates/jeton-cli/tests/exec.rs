@@ -5,8 +5,9 @@
     clippy::panic,
     reason = "a test that cannot go on ends"
 )]
-use jeton_test::{Command, IssuerProcess, Sandbox};
+use jeton_test::{Command, IssuerProcess, Sandbox, Upstream};
 use serde_json::Value;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 fn sandbox() -> (Sandbox, IssuerProcess) {
@@ -186,4 +187,74 @@ fn a2_a_job_that_never_asks_sends_no_request_and_a_late_one_asks_late() {
     let run = exec(&sandbox, &issuer, &[], late).run().ended(0);
     assert_eq!(run.line().split('.').count(), 3);
     assert_eq!(issuer.requests().len(), 1, "{:?}", issuer.requests());
+}
+
+#[test]
+fn d23_the_aws_facade_gives_keys_for_its_own_secret_only() {
+    let (sandbox, issuer) = sandbox();
+    sandbox.config(&format!(
+        "[ambient]\norder = [\"issuer:{}\"]\n[profiles.deploy]\ngrant = \"token-exchange\"\npreset = \"aws\"\n\
+         from = \"ambient\"\nrole = \"arn:aws:iam::123456789012:role/build\"\n",
+        issuer.url()
+    ));
+    let script = "ask() { curl -s -o $HOME/body -w '%{http_code}\\n' \"$@\" $AWS_CONTAINER_CREDENTIALS_FULL_URI; }; \
+                  ask; ask -H 'Authorization: wrong'; ask -H \"Origin: http://x\" -H \"Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN\"; \
+                  ask -H \"Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN\"; cat $HOME/body";
+    let run = sandbox
+        .command(["exec", "deploy", "--facade", "aws", "--", "sh", "-c", script])
+        .env("PATH", "/usr/bin:/bin")
+        .env("AWS_ENDPOINT_URL_STS", &format!("{}/aws/sts", issuer.url()))
+        .env("AWS_REGION", "eu-west-1")
+        .run()
+        .ended(0);
+    let (codes, body) = run.stdout.split_once('{').unwrap();
+    assert_eq!(codes, "401\n401\n403\n200\n", "{run:#?}");
+    let keys: Value = serde_json::from_str(&format!("{{{body}")).unwrap();
+    for name in ["AccessKeyId", "SecretAccessKey", "Token", "Expiration"] {
+        assert!(
+            keys[name].as_str().is_some_and(|text| !text.is_empty()),
+            "{name}: {run:#?}"
+        );
+    }
+}
+
+#[test]
+fn d23_what_can_be_given_back_is_given_back_when_the_child_has_ended() {
+    for (flag, wanted) in [(Some("--revoke"), 2), (None, 1)] {
+        let registry = Upstream::new(|_, request, stream| {
+            let body = if request.line().starts_with("DELETE") {
+                ""
+            } else {
+                r#"{"token":"registry-token"}"#
+            };
+            let head = format!(
+                "HTTP/1.1 200 X\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        });
+        let (sandbox, _issuer) = sandbox();
+        sandbox.config(&format!(
+            "[profiles.publish]\ngrant = \"token-exchange\"\npreset = \"crates-io\"\nfrom = \"env:ID\"\n\
+             endpoint = \"{}\"\n",
+            registry.url()
+        ));
+        let command = sandbox.command(["exec", "publish", "--env", "T"]);
+        let words = flag.into_iter().chain(["--", "sh", "-c", "echo $T; exit 4"]);
+        let command = words.fold(command, |command, word| command.arg(word));
+        let run = command
+            .env("PATH", "/usr/bin:/bin")
+            .env("ID", "identity")
+            .run()
+            .ended(4);
+        assert_eq!(run.stdout, "registry-token\n", "{run:#?}");
+        let seen = registry.seen();
+        assert_eq!(seen.len(), wanted, "{seen:#?}");
+        if let Some(last) = seen.get(1) {
+            assert!(
+                last.line().starts_with("DELETE ") && last.token() == "registry-token",
+                "{last:?}"
+            );
+        }
+    }
 }
