@@ -12,7 +12,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
 use jeton_core::access::Object;
 use jeton_core::decode;
@@ -113,21 +113,7 @@ async fn handle(
         Who::Anyone(_) | Who::Proof(_) => None,
         Who::Known(_) | Who::May(..) => Some(known(&broker, &live, route, &parts.headers, from).await?),
     };
-    let issuer = who.as_ref().map(|who| who.issuer.clone());
-    let limits = Arc::clone(&live);
-    let done = done(
-        broker.clone(),
-        live,
-        route,
-        parameters,
-        parts,
-        body,
-        operation,
-        from,
-        who,
-    )
-    .await;
-    done.map_err(|problem| failed(&broker, &limits, from, issuer.as_deref(), problem))
+    done(broker, live, route, parameters, parts, body, operation, from, who).await
 }
 
 /// Who asks, if he may ask at all.
@@ -169,15 +155,10 @@ fn claimed(live: &Live, headers: &HeaderMap) -> Option<String> {
     live.issuers.named(issuer).map(|_| issuer.to_owned())
 }
 
-/// A request that failed counts against its source and its issuer; what is too much is told to wait instead.
-pub(crate) fn failed(
-    broker: &Broker,
-    live: &Live,
-    from: IpAddr,
-    issuer: Option<&str>,
-    problem: Problem,
-) -> Problem {
-    if !matches!(problem.status().as_u16(), 400 | 401 | 403 | 404) {
+/// A token that is not accepted counts against its source and its issuer; what is too much is told to wait instead. Who
+/// is known and may not do something has told us who he is, and who brings no token tries nothing.
+fn failed(broker: &Broker, live: &Live, from: IpAddr, issuer: Option<&str>, problem: Problem) -> Problem {
+    if problem.status() != StatusCode::UNAUTHORIZED || problem.reason() == principal::NO_TOKEN {
         return problem;
     }
     let now = broker.cx.clock.uptime();

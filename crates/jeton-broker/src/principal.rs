@@ -15,7 +15,7 @@ const LARGEST_TOKEN: usize = 64 * 1024;
 /// The scheme of RFC 6750, and the space behind it.
 const SCHEME: &str = "bearer ";
 /// Why a request without a token is not done: not one of the rejections of a token.
-const NO_TOKEN: &str = "missing-token";
+pub const NO_TOKEN: &str = "missing-token";
 
 /// Why the token of a session that has ended is not accepted: not one of the rejections of a token either.
 const SESSION_OVER: &str = "session-over";

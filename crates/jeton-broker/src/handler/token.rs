@@ -10,10 +10,10 @@ use crate::principal::{self, Principal};
 use crate::problem::Problem;
 use crate::token_endpoint::{Given, Grant, Judged, Subject, TokenError, TokenRequest, judge, parse};
 use http::{HeaderValue, StatusCode, header};
-use jeton_core::Secret;
 use jeton_core::access::Object;
 use jeton_core::oauth::scope_parameter;
 use jeton_core::trust::TrustPolicy;
+use jeton_core::{Secret, decode};
 use serde_json::{Value, json};
 
 /// The media type of a form.
@@ -57,13 +57,24 @@ pub(crate) async fn token(call: &Call) -> Result<Answer, Problem> {
 fn failed(call: &Call) -> Result<(), Problem> {
     let limits = &call.live.config.limits;
     let now = call.broker.cx.clock.uptime();
-    call.broker
+    let issuer = claimed(call);
+    let counted = call
+        .broker
         .limits
-        .failed(limits, call.from, None, now)
-        .map_err(|wait| {
-            call.broker.metrics.count(Counter::Limited, "failures");
-            Problem::rate_limited(wait)
-        })
+        .failed(limits, call.from, issuer.as_deref(), now);
+    counted.map_err(|wait| {
+        call.broker.metrics.count(Counter::Limited, "failures");
+        Problem::rate_limited(wait)
+    })
+}
+
+/// Whose the refused token says that it is, if that is one of ours.
+fn claimed(call: &Call) -> Option<String> {
+    let grant = parse(&call.body).ok()?.grant;
+    let (Grant::Exchange { subject: token, .. } | Grant::Assertion { assertion: token }) = grant;
+    let claims = decode(token.reveal()).ok()?;
+    let issuer = claims.peek().issuer()?;
+    call.live.issuers.named(issuer).map(|_| issuer.to_owned())
 }
 
 /// Our own fault, in OAuth's words (RFC 6749 section 4.1.2.1): nothing is said of the token.
