@@ -8,6 +8,7 @@ import {
   fulcioHandler, initializeCA, initializeCTLog, initializeTLog, initializeTSA, rekorHandler,
 } from '@sigstore/mock';
 import * as asn1js from 'asn1js';
+import canonicalize from 'canonicalize';
 import * as pkijs from 'pkijs';
 
 const SHA256 = '2.16.840.1.101.3.4.2.1';
@@ -33,6 +34,7 @@ export async function start() {
   const routes = {
     '/api/v2/signingCert': async (body) => fulcioHandler(ca, { strict: true }).fn(body),
     '/api/v1/log/entries': async (body) => rekorHandler(logged(tlog), { strict: true }).fn(body),
+    '/api/v2/log/entries': async (body) => entryV2(tlog, JSON.parse(body)),
     '/api/v1/timestamp': async (body) => {
       clock.setTime(Math.floor(Date.now() / 1000) * 1000);
       const response = await tsa.timestamp(stampRequest(body));
@@ -80,8 +82,17 @@ export async function start() {
     ctlogs: [log(ctlog.publicKey)],
     timestampAuthorities: [authority(`${url}/api/v1/timestamp`, tsa.intCertificate, tsa.rootCertificate)],
   };
+  const service = (address, majorApiVersion) => ({
+    url: address, majorApiVersion, validFor: { start: '2020-01-01T00:00:00Z' }, operator: 'sigstore.mock',
+  });
+  const signingConfig = {
+    mediaType: 'application/vnd.dev.sigstore.signingconfig.v0.2+json',
+    caUrls: [service(url, 1)], rekorTlogUrls: [service(url, 1), service(url, 2)],
+    tsaUrls: [service(`${url}/api/v1/timestamp`, 1)],
+    rekorTlogConfig: { selector: 'ANY' }, tsaConfig: { selector: 'ANY' },
+  };
   const fail = (path, status, times) => faults.push({ path, status, times });
-  return { url, asked, fail, trustedRoot, close: () => server.close() };
+  return { url, asked, fail, trustedRoot, signingConfig, close: () => server.close() };
 }
 
 // A real log keeps hashes of an envelope and its signatures, not the envelope.
@@ -105,6 +116,26 @@ function logged(tlog) {
   };
 }
 
+// The mock has no answer of Rekor v2 that verifies: its entry in the log's own form, and the mock's proof of it.
+function entryV2(tlog, request) {
+  const { digest, signature } = request.hashedRekordRequestV002;
+  const data = { algorithm: 'SHA2_256', digest };
+  const kindVersion = { kind: 'hashedrekord', version: '0.0.2' };
+  const body = Buffer.from(canonicalize({
+    apiVersion: '0.0.2', kind: 'hashedrekord', spec: { hashedRekordV002: { data, signature } },
+  }));
+  const logID = sha256(tlog.publicKey);
+  const proof = tlog.calculateInclusionProof({ body, timestamp: Math.floor(Date.now() / 1000), logID });
+  const response = JSON.stringify({
+    logIndex: '0', logId: { keyId: base64(logID) }, kindVersion, canonicalizedBody: base64(body),
+    inclusionProof: {
+      logIndex: '0', treeSize: '1', rootHash: base64(Buffer.from(proof.rootHash, 'hex')), hashes: [],
+      checkpoint: { envelope: proof.checkpoint },
+    },
+  });
+  return { statusCode: 201, response, contentType: 'application/json' };
+}
+
 // Requests come in DER as RFC 3161 has it, or in the JSON that Sigstore's own server takes as well.
 function stampRequest(body) {
   if (body[0] === 0x7b) {
@@ -126,6 +157,6 @@ function stampRequest(body) {
 
 // Run by itself it says where it is, and what is to be trusted.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { url, trustedRoot } = await start();
-  console.log(JSON.stringify({ url, trustedRoot }));
+  const { url, trustedRoot, signingConfig } = await start();
+  console.log(JSON.stringify({ url, trustedRoot, signingConfig }));
 }

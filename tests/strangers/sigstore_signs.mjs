@@ -18,6 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'jeton-sigstore-'));
 const file = (name) => join(folder, name);
 const services = await start();
 writeFileSync(file('root.json'), JSON.stringify(services.trustedRoot));
+writeFileSync(file('config.json'), JSON.stringify(services.signingConfig));
 writeFileSync(file('artifact'), 'hello\n');
 
 const mint = async (claims) => {
@@ -63,6 +64,19 @@ try {
     assert.equal(ours.code, 0, ours.stderr);
     assert.equal(JSON.parse(ours.stdout).level, 'verified');
   }
+
+  // The log of the second version, which a signing config prefers. @sigstore/verify reads only its blobs.
+  for (const [command, args] of [['sign', ['artifact', '--bundle', 'v2.json']], ['attest', ['artifact', '--bundle', 'said-v2.json', ...say]]]) {
+    const configured = ['--signing-config', 'config.json', '--trusted-root', 'root.json'];
+    const done = await jeton([command, ...args, ...configured], { SIGSTORE_ID_TOKEN: await mint({}) });
+    assert.equal(done.code, 0, done.stderr);
+    const entry = JSON.parse(readFileSync(file(args[2]))).verificationMaterial.tlogEntries[0];
+    assert.deepEqual(entry.kindVersion, { kind: 'hashedrekord', version: '0.0.2' });
+    const ours = await verify(args[2]);
+    assert.equal(ours.code, 0, ours.stderr);
+    assert.equal(JSON.parse(ours.stdout).level, 'verified');
+  }
+  theirs.verify(toSignedEntity(read('v2.json'), readFileSync(file('artifact'))), policy);
 
   // The request: the token in header and body, the possession of the key proven over the subject.
   const asked = services.asked.filter((a) => a.path === '/api/v2/signingCert').at(-1);

@@ -57,21 +57,27 @@ try:
         jeton(folder, "sign", "artifact", "--bundle", "blob.json", *where)
         jeton(folder, "sign", "artifact", "--bundle", "stamped.json", *where, *stamped)
         jeton(folder, "attest", "artifact", "--bundle", "said.json", *where, *said)
+        (folder / "config.json").write_text(json.dumps(instance["signingConfig"]))
+        second = ["--signing-config", "config.json", "--trusted-root", "root.json"]
+        jeton(folder, "sign", "artifact", "--bundle", "v2.json", *second)
+        jeton(folder, "attest", "artifact", "--bundle", "said-v2.json", *second, *said)
 
         verifier = Verifier(trusted_root=TrustedRoot.from_file(folder / "root.json"))
         ours = policy.Identity(identity=SUBJECT, issuer=ISSUER)
         other = policy.Identity(identity="somebody else", issuer=ISSUER)
-        for file in ["blob.json", "stamped.json"]:
+        for file in ["blob.json", "stamped.json", "v2.json"]:
             bundle = Bundle.from_json((folder / file).read_text())
             verifier.verify_artifact(b"hello\n", bundle, ours)
             refused(lambda: verifier.verify_artifact(b"hello\n", bundle, other))
             refused(lambda: verifier.verify_artifact(b"hallo\n", bundle, ours))
-        bundle = Bundle.from_json((folder / "said.json").read_text())
-        kind, payload = verifier.verify_dsse(bundle, ours)
-        assert kind == "application/vnd.in-toto+json", kind
-        statement = json.loads(payload)
-        assert statement["predicate"] == {"verdict": "good"}, statement
-        assert statement["subject"][0]["name"] == "artifact", statement
+        for file in ["said.json", "said-v2.json"]:
+            bundle = Bundle.from_json((folder / file).read_text())
+            kind, payload = verifier.verify_dsse(bundle, ours)
+            assert kind == "application/vnd.in-toto+json", kind
+            statement = json.loads(payload)
+            assert statement["predicate"] == {"verdict": "good"}, statement
+            assert statement["subject"][0]["name"] == "artifact", statement
+            refused(lambda: verifier.verify_dsse(bundle, other))
 finally:
     services.kill()
     services.wait()
