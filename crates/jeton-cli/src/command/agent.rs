@@ -76,6 +76,7 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         Some(Verb::Stop) => ask::stop(session, &socket),
         None => {
             hardening::seal();
+            hardening::take_room();
             let listen = arguments.listen.as_deref().map(address).transpose()?;
             let (profiles, audience) = profiles(session, session.config()?.clone(), &socket)?;
             let agent = Agent::new(profiles, None, audience);

@@ -7,7 +7,7 @@ use crate::session::Session;
 use jeton::Jeton;
 use jeton_agent::bridge::Bridge;
 use jeton_agent::proxy::{Proxy, Settings, UPSTREAM_TIMEOUT};
-use jeton_agent::secret_file;
+use jeton_agent::{hardening, secret_file};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +79,7 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     if arguments.stdio {
         return session.serve(bridge(session, &settings, jeton));
     }
+    hardening::take_room();
     session.serve(async {
         let proxy = Proxy::bind(settings, jeton).await.map_err(Failure::from)?;
         session.output.line(&proxy.url())?;
