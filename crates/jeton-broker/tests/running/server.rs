@@ -2,6 +2,7 @@
 use jeton::{Clock, Context, Env, RetryPolicy};
 use jeton_broker::broker::{Live, Log};
 use jeton_broker::service::{self, Listener};
+use jeton_broker::store::{Database, Store};
 use jeton_broker::{Broker, Config, own_issuer};
 use jeton_issuer::{Algorithm, Issuer, Options, RunningIssuer};
 use serde_json::{Map, Value, json};
@@ -89,8 +90,9 @@ impl Server {
             .await
             .unwrap();
         let root = listener.url();
+        let database = database().await;
         let config = format!(
-            "listen = \"{}\"\npublic_url = \"{root}\"\n{more}\n[[issuers]]\nissuer = \"{}\"\naudiences = [\"{root}\"]\n\
+            "listen = \"{}\"\ndatabase = \"{database}\"\npublic_url = \"{root}\"\n{more}\n[[issuers]]\nissuer = \"{}\"\naudiences = [\"{root}\"]\n\
              [[admins]]\nissuer = \"{}\"\nsubject = \"admin\"\n",
             listener.address(),
             issuer.url(),
@@ -289,6 +291,25 @@ impl Server {
             .map(|item| (text(item, "action"), text(item, "decision")))
             .collect()
     }
+}
+
+/// The variable that names a PostgreSQL server on which each test makes a database of its own: `postgres://user@host:port`.
+const POSTGRES: &str = "JETON_TEST_POSTGRES";
+
+/// A database of a test's own.
+async fn database() -> String {
+    let Ok(server) = std::env::var(POSTGRES) else {
+        return "sqlite:jeton-broker.db".to_owned();
+    };
+    let mut random = [0u8; 8];
+    aws_lc_rs::rand::fill(&mut random).unwrap();
+    let name = format!("test_{}", random.map(|byte| format!("{byte:02x}")).concat());
+    let admin = Database::parse(&format!("{server}/postgres"), Path::new("/")).unwrap();
+    let store = Store::open(&admin).await.unwrap();
+    let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    store.execute(sql, vec![]).await.unwrap();
+    store.close().await;
+    format!("{server}/{name}")
 }
 
 fn private(path: &Path, text: &str) {
