@@ -8,6 +8,7 @@ use crate::fields::{Fields, LONGEST_NAME, LONGEST_TEXT};
 use crate::id;
 use crate::listing::Wanted;
 use crate::metrics::Counter;
+use crate::minting::cloud::is_exchange;
 use crate::permission::{self, visible};
 use crate::problem::Problem;
 use crate::provider::{self, Provider, Stored};
@@ -20,6 +21,15 @@ use sqlx::AssertSqlSafe;
 
 const ORDERS: &[&str] = &["id", "name", "provider", "created_at", "updated_at"];
 const PLACES: &[(Scope, &str)] = &[(Scope::Credential, "m.credential_id = t.id")];
+
+/// Whether a credential of this id was there once.
+const GONE: &str = "SELECT value FROM meta WHERE name = $1";
+
+/// How the id of a credential is remembered that others trusted by name: whoever trusts `credential:ID` in a cloud must
+/// not come to trust the next one that is called so.
+fn gone(id: &str) -> String {
+    format!("gone-credential:{id}")
+}
 
 /// The project in the path, if there is one.
 fn project(call: &Call) -> Option<&str> {
@@ -81,6 +91,11 @@ pub(crate) async fn create(call: &Call, access: &Access) -> Result<Answer, Probl
         now.into(),
     ];
     let mut tx = call.broker.store.begin().await?;
+    if tx.row(GONE, vec![gone(&credential).into()]).await?.is_some() {
+        return Err(Problem::conflict(
+            "this id was another credential's, which somebody may still trust",
+        ));
+    }
     let sql = "INSERT INTO credentials (id, name, description, provider, url, email, labels, annotations, secret, \
                created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)";
     tx.execute(sql, args).await?;
@@ -264,6 +279,11 @@ pub(crate) async fn delete(call: &Call, access: &Access) -> Result<Answer, Probl
     let sql = "DELETE FROM credentials WHERE id = $1";
     if tx.execute(sql, vec![(&found.id).into()]).await? == 0 {
         return Err(Problem::not_found());
+    }
+    if is_exchange(found.provider.name()) {
+        let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        let args = vec![gone(&found.id).into(), time(call.broker.now()).into()];
+        tx.execute(sql, args).await?;
     }
     let record = call
         .record("credential.delete", "allow", &access.principal)

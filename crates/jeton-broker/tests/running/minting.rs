@@ -152,3 +152,19 @@ async fn an_oidc_credential_is_a_token_of_ours_for_that_audience() {
     assert_eq!(verified.audience().collect::<Vec<_>>(), ["https://vault.example"]);
     assert!(released["expires_at"].is_string());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_a_cloud_may_trust_is_nobody_elses_later() {
+    let server = Server::start().await;
+    let oidc = json!({"id": "deploy", "name": "o", "provider": "oidc", "secret": {"audience": "https://v"}});
+    let plain = json!({"id": "plain", "name": "o", "provider": "github", "secret": "t"});
+    for (body, again) in [(oidc, 409), (plain, 201)] {
+        let made = server.made("POST", "/credentials", body.clone()).await;
+        let path = format!("/credentials/{}", made["id"].as_str().unwrap());
+        server.made("DELETE", &path, Value::Null).await;
+        let other = server
+            .call("POST", "/credentials", &server.token("other"), Some(body))
+            .await;
+        assert_eq!(other.status, again, "{other:?}");
+    }
+}
