@@ -1,7 +1,8 @@
-//! A release, published: `cargo run --example publish -- API_URL NAME VERSION FILE [--error-on-conflict]`.
+//! A release, published: `cargo run --example publish -- API_URL NAME VERSION FILE [--error-on-conflict] [--dest-dir DIR]`.
 //!
 //! Four steps, and an upload between them that takes as long as it takes. No token is held across a step: each request
-//! gets one that is fresh at that moment, and a 401 costs one more token and one more try.
+//! gets one that is fresh at that moment, and a 401 costs one more token and one more try. With --dest-dir the release
+//! is only put there: nothing is asked of anybody.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -36,6 +37,14 @@ async fn main() -> Outcome {
     let [api, name, version, file] = arguments.get(..4).ok_or("API_URL NAME VERSION FILE are needed")? else {
         return Err("API_URL NAME VERSION FILE are needed".into());
     };
+    if let Some(at) = arguments.iter().position(|a| a == "--dest-dir") {
+        let folder = arguments.get(at + 1).ok_or("--dest-dir wants a folder")?;
+        std::fs::copy(
+            file,
+            std::path::Path::new(folder).join(format!("{name}-{version}.tar.gz")),
+        )?;
+        return Ok(());
+    }
     let env = Env::from_process();
     let cx = Context::new(env.clone(), Clock::system());
     let api = Url::parse(api)?;
@@ -60,10 +69,7 @@ impl Publisher {
         match status.status {
             200..=299 => {}
             400..=499 => {
-                return self.failed(
-                    "Registration required.",
-                    "This repository is not registered with the service.",
-                );
+                return self.failed("Registration required.", self.registration());
             }
             code => return self.failed("Unauthenticated", &format!("The service answered {code}.")),
         }
@@ -166,6 +172,20 @@ impl Publisher {
         request.body = body.map(|body| body.to_owned().into());
         let sent = self.jeton.context().http.send(&request, &self.policy, None).await;
         Ok(sent.map_err(|fault| fault.into_error(url.path()))?)
+    }
+
+    /// Who has to register, by what the job knows of the repository's owner.
+    fn registration(&self) -> &'static str {
+        let context: Option<serde_json::Value> = self
+            .env
+            .get("GITHUB_CONTEXT")
+            .and_then(|text| serde_json::from_str(text).ok());
+        let context = context.unwrap_or_default();
+        match context["event"]["repository"]["owner"]["type"].as_str() {
+            Some("Organization") => "An owner of this organization has to register it with the service.",
+            Some("User") => "Register your account with the service.",
+            _ => "This repository is not registered with the service.",
+        }
     }
 
     /// Ends with an annotation where GitHub shows one.

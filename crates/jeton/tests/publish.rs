@@ -40,6 +40,10 @@ fn publish(service: Publishing, more: &[&str]) -> (Output, String, Vec<String>, 
         .envs(issuer.environment("github").unwrap())
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_OUTPUT", &outputs)
+        .env(
+            "GITHUB_CONTEXT",
+            r#"{"event":{"repository":{"owner":{"type":"Organization"}}}}"#,
+        )
         .env("HOME", home.path())
         .output()
         .unwrap();
@@ -124,4 +128,62 @@ fn a10_a_version_that_is_there_is_a_success_unless_asked_otherwise() {
             .unwrap()
             .starts_with("::error title=Conflict::")
     );
+}
+
+#[test]
+fn a9_a10_each_refusal_is_one_line_that_says_what_is_wrong() {
+    let rows = [
+        (
+            "GET /token",
+            403,
+            "title=Registration required.::An owner of this organization",
+            1,
+        ),
+        ("GET /token", 404, "title=Registration required.::", 1),
+        (
+            "GET /token",
+            500,
+            "title=Unauthenticated::The service answered 500.",
+            1,
+        ),
+        // After a 401 one more token is tried, once.
+        ("POST /upload", 401, "title=Unauthorized::", 3),
+        ("POST /upload", 400, "title=Bad request::", 2),
+        (
+            "POST /publish",
+            500,
+            "title=Not published::publish answered 500",
+            4,
+        ),
+    ];
+    for (step, status, said, requests) in rows {
+        let service = Publishing {
+            says: Some((step, status)),
+            ..Publishing::default()
+        };
+        let (output, outputs, lines, _) = publish(service, &[]);
+        assert_eq!(
+            (output.status.success(), lines.len(), outputs.as_str()),
+            (false, requests, ""),
+            "{step} {status}: {lines:?} {output:?}"
+        );
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let annotations: Vec<&str> = stderr
+            .lines()
+            .filter(|line| line.starts_with("::error "))
+            .collect();
+        assert_eq!(annotations.len(), 1, "{stderr}");
+        assert!(annotations[0].contains(said), "{stderr}");
+    }
+}
+
+#[test]
+fn a2_a_release_that_is_only_put_somewhere_asks_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().display().to_string();
+    let (output, _, lines, minted) = publish(Publishing::default(), &["--dest-dir", &place]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!((lines.len(), minted), (0, 0));
+    let put = std::fs::read_to_string(folder.path().join("octo-1.2.3.tar.gz")).unwrap();
+    assert_eq!(put, "a release");
 }
