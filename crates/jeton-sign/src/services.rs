@@ -187,3 +187,82 @@ pub(crate) fn below(base: &Url, path: &str) -> Result<Url, Error> {
     let text = format!("{}/{path}", base.as_str().trim_end_matches('/'));
     Url::parse(&text).map_err(|e| Error::new(Class::Config, format!("{text}: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn endpoint(url: &str, version: u32, operator: &str) -> Value {
+        json!({"url": url, "majorApiVersion": version, "operator": operator,
+            "validFor": {"start": "2020-01-01T00:00:00Z"}})
+    }
+
+    fn config(logs: &Value, log_config: &Value, stamps: &Value) -> SigningConfig {
+        let config = json!({
+            "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+            "caUrls": [endpoint("https://ca.example.com", 1, "a")],
+            "rekorTlogUrls": logs, "rekorTlogConfig": log_config,
+            "tsaUrls": stamps, "tsaConfig": {"selector": "ANY"},
+        });
+        SigningConfig::from_json(&config.to_string()).unwrap()
+    }
+
+    #[test]
+    fn b17_one_service_of_each_kind_is_asked_or_none_at_all() {
+        let (v1, v2) = (
+            endpoint("https://v1.example.com", 1, "a"),
+            endpoint("https://v2.example.com", 2, "b"),
+        );
+        let stamp = json!([endpoint("https://t.example.com/stamp", 1, "a")]);
+        let (any, none) = (json!({"selector": "ANY"}), json!([]));
+        let rows = [
+            (json!([v1]), &any, &none, Some(("v1.example.com", LogVersion::V1))),
+            (
+                json!([v1, v2]),
+                &any,
+                &stamp,
+                Some(("v2.example.com", LogVersion::V2)),
+            ),
+            // No time could be proven.
+            (json!([v1, v2]), &any, &none, None),
+            (json!([]), &any, &stamp, None),
+            (
+                json!([endpoint("https://v3.example.com", 3, "a")]),
+                &any,
+                &stamp,
+                None,
+            ),
+            (
+                json!([v1]),
+                &json!({"selector": "EXACT", "count": 1}),
+                &stamp,
+                Some(("v1.example.com", LogVersion::V1)),
+            ),
+            (
+                json!([v1, v2]),
+                &json!({"selector": "EXACT", "count": 2}),
+                &stamp,
+                None,
+            ),
+            (json!([v1, v2]), &json!({"selector": "ALL"}), &stamp, None),
+            (
+                json!([endpoint("http://plain.example.com", 1, "a")]),
+                &any,
+                &stamp,
+                None,
+            ),
+        ];
+        for (logs, log_config, stamps, expected) in rows {
+            let services = Services::configured(&config(&logs, log_config, stamps), &Named::default());
+            let found = services
+                .ok()
+                .map(|s| (s.rekor.host_str().unwrap().to_owned(), s.log_version));
+            assert_eq!(
+                found,
+                expected.map(|(host, version)| (host.to_owned(), version)),
+                "{logs} {log_config}"
+            );
+        }
+    }
+}

@@ -176,3 +176,58 @@ impl Attestation {
             .map_err(|e| Error::new(Class::Other, format!("the statement cannot be written: {e}")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+
+    #[test]
+    fn b14_a_type_is_a_short_name_or_a_uri() {
+        let rows = [
+            ("slsaprovenance", Some(SLSA_PROVENANCE)),
+            ("spdx", Some("https://spdx.dev/Document")),
+            ("https://example.com/v1", Some("https://example.com/v1")),
+            ("urn:example:v1", Some("urn:example:v1")),
+            ("slsaprovenence", None),
+            ("", None),
+        ];
+        for (text, uri) in rows {
+            assert_eq!(predicate_type(text).ok().as_deref(), uri, "{text}");
+        }
+        let error = predicate_type("slsaprovenence").unwrap_err();
+        assert!(error.hint().unwrap().contains("slsaprovenance"));
+    }
+
+    #[test]
+    fn b14_a_checksum_list_is_read_as_it_is_written_and_not_otherwise() {
+        let other = DIGEST.replace('5', "6");
+        let rows = [
+            (
+                format!("{DIGEST}  a\n{other} *b\n\n{DIGEST}  ./c d\n"),
+                Some(vec!["a", "b", "c d"]),
+            ),
+            (format!("{DIGEST}  a\n{DIGEST}  a\n"), Some(vec!["a"])),
+            (format!("{DIGEST}  a\n{other}  a\n"), None),
+            (format!("{}  a\n", &DIGEST[1..]), None),
+            (format!("{DIGEST}\n"), None),
+            (format!("{DIGEST}  \n"), None),
+            ("SHA256 (a) = x\n".to_owned(), None),
+            ("\n".to_owned(), None),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sums");
+        for (text, names) in rows {
+            std::fs::write(&path, &text).unwrap();
+            let read = checksums(&path)
+                .ok()
+                .map(|read| read.into_keys().collect::<Vec<_>>());
+            assert_eq!(
+                read,
+                names.map(|names| names.into_iter().map(str::to_owned).collect()),
+                "{text}"
+            );
+        }
+    }
+}

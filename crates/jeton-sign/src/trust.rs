@@ -138,3 +138,15 @@ fn refused(error: &sigstore_tuf::Error) -> Error {
         "a clock that is wrong makes good metadata look expired; --trusted-root FILE needs no repository",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_repository_begins_with_a_root_that_signs_itself() {
+        let root = sigstore_tuf::TrustedMetadataSet::from_root(PUBLIC_ROOT).unwrap();
+        assert!(root.root().version >= 16);
+        assert!(Repository::public().url.starts_with("https://"));
+    }
+}
