@@ -12,7 +12,7 @@ use crate::policy::{self, Kept};
 use crate::policy_file;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError, migration};
-use crate::{binding, keyring};
+use crate::{binding, keyring, rotation};
 use arc_swap::{ArcSwap, Guard};
 use jeton::{Class, Context, Error};
 use jeton_core::{Secret, UnixTime};
@@ -78,7 +78,7 @@ impl std::ops::Deref for Broker {
 }
 
 /// The row whose sealed value shows that the keyring is this database's.
-const KEYRING_CHECK: &str = "keyring-check";
+pub(crate) const KEYRING_CHECK: &str = "keyring-check";
 
 impl Live {
     /// Reads everything that a configuration names. What did not change is taken over from `before`.
@@ -255,24 +255,9 @@ pub(crate) fn of_store(config: &Config, error: &StoreError) -> Error {
 
 /// Whether the keyring opens what this database was sealed with; the first one that comes is the right one.
 async fn check_keyring(store: &Store, keyring: &Keyring) -> Result<bool, StoreError> {
-    let sql = "SELECT value FROM meta WHERE name = $1";
-    if let Some(row) = store.row(sql, vec![KEYRING_CHECK.into()]).await? {
-        return Ok(keyring.open(KEYRING_CHECK, &row.text(0)?).is_ok());
-    }
     let sealed = keyring.seal(KEYRING_CHECK, &Secret::new("jeton-broker"));
     let sealed = sealed.map_err(|e: keyring::SealError| StoreError::Failed(e.to_string()))?;
     let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-    let made = store
-        .execute(sql, vec![KEYRING_CHECK.into(), sealed.into()])
-        .await?;
-    if made == 1 {
-        return Ok(true);
-    }
-    let row = store.row(sql_check(), vec![KEYRING_CHECK.into()]).await?;
-    let Some(row) = row else { return Ok(false) };
-    Ok(keyring.open(KEYRING_CHECK, &row.text(0)?).is_ok())
-}
-
-const fn sql_check() -> &'static str {
-    "SELECT value FROM meta WHERE name = $1"
+    store.execute(sql, vec![KEYRING_CHECK.into(), sealed.into()]).await?;
+    rotation::is_ours(store, keyring).await
 }

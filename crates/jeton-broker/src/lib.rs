@@ -15,7 +15,7 @@
 //! | `handler` | what each route does, one file for each kind of object |
 //! | [`provider`] | what a credential of each provider holds, and what it releases |
 //! | [`store`] | one schema in SQLite or PostgreSQL, one SQL text for both |
-//! | [`keyring`] | encryption at rest, and re-encryption while serving |
+//! | [`keyring`], [`rotation`] | encryption at rest, and re-encryption while serving |
 //! | [`audit`] | the chain of records; nothing is released before its record is there |
 //! | [`session`] | agents' sessions: what they resolve to, their leases, their own tokens |
 //! | [`token_endpoint`], [`policy`], [`policy_file`] | token exchange, and who may exchange for what |
@@ -23,7 +23,8 @@
 //! | [`minting`], [`shapes`] | credentials that are made on demand; the forms that older clients read |
 //! | [`openapi`], [`metrics`], [`limits`] | the document of the routes; what is counted; how much is too much |
 //! | [`problem`], [`answer`], [`fields`], [`listing`] | what is answered and how requests are read |
-//! | [`service`] | listening, stopping, settings that change while it runs |
+//! | [`service`], [`reload`] | listening, stopping, settings that change while it runs |
+//! | [`setup`] | what `init` writes |
 pub mod answer;
 pub mod audit;
 pub mod binding;
@@ -49,10 +50,13 @@ pub mod policy_file;
 pub mod principal;
 pub mod problem;
 pub mod provider;
+pub mod reload;
 pub mod replay;
+pub mod rotation;
 pub mod route;
 pub mod service;
 pub mod session;
+pub mod setup;
 pub mod shapes;
 pub mod store;
 pub mod token_endpoint;
