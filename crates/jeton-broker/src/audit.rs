@@ -136,3 +136,14 @@ pub fn shown(seq: i64, record: &str, hash: &str) -> Value {
     }
     whole
 }
+
+/// Records behind number `last`, oldest first, with their numbers.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn after(store: &Store, last: i64, most: i64) -> Result<Vec<(i64, Value)>, StoreError> {
+    let sql = "SELECT seq, record, hash FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let rows = store.rows(sql, vec![last.into(), most.into()]).await?;
+    let read = |row: &crate::store::Row| Ok((row.int(0)?, shown(row.int(0)?, &row.text(1)?, &row.text(2)?)));
+    rows.iter().map(read).collect()
+}

@@ -18,6 +18,7 @@ use jeton::{Class, Context, Error};
 use jeton_core::{Secret, UnixTime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Told what the broker has to say to whoever runs it. No secret ever comes here.
 pub trait Log: Send + Sync {
@@ -77,6 +78,8 @@ impl std::ops::Deref for Broker {
     }
 }
 
+/// How long the database's connections are waited for at the end.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// The row whose sealed value shows that the keyring is this database's.
 pub(crate) const KEYRING_CHECK: &str = "keyring-check";
 
@@ -228,6 +231,13 @@ impl Broker {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Ends what it has open, after the last request.
+    pub async fn close(&self) {
+        let closing = self.store.close();
+        // A connection that hangs is not waited for.
+        let _ = tokio::time::timeout(CLOSE_TIME, closing).await;
+    }
+
     /// Whether it is about to stop.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -245,7 +255,8 @@ fn own_issuer(config: &Config, public_url: &str) -> Result<OwnIssuer, Error> {
 }
 
 /// A store's error as an error of the program.
-pub(crate) fn of_store(config: &Config, error: &StoreError) -> Error {
+#[must_use]
+pub fn of_store(config: &Config, error: &StoreError) -> Error {
     let class = match error {
         StoreError::Unavailable(_) => Class::Unavailable,
         _ => Class::Other,
@@ -258,6 +269,8 @@ async fn check_keyring(store: &Store, keyring: &Keyring) -> Result<bool, StoreEr
     let sealed = keyring.seal(KEYRING_CHECK, &Secret::new("jeton-broker"));
     let sealed = sealed.map_err(|e: keyring::SealError| StoreError::Failed(e.to_string()))?;
     let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-    store.execute(sql, vec![KEYRING_CHECK.into(), sealed.into()]).await?;
+    store
+        .execute(sql, vec![KEYRING_CHECK.into(), sealed.into()])
+        .await?;
     rotation::is_ours(store, keyring).await
 }

@@ -24,7 +24,8 @@
 //! | [`openapi`], [`metrics`], [`limits`] | the document of the routes; what is counted; how much is too much |
 //! | [`problem`], [`answer`], [`fields`], [`listing`] | what is answered and how requests are read |
 //! | [`service`], [`reload`] | listening, stopping, settings that change while it runs |
-//! | [`setup`] | what `init` writes |
+//! | [`upkeep`] | what is swept away |
+//! | [`setup`], [`dump`] | what `init` writes; backup and restore |
 pub mod answer;
 pub mod audit;
 pub mod binding;
@@ -33,6 +34,7 @@ pub mod call;
 pub mod config;
 pub mod credential;
 pub mod dispatch;
+pub mod dump;
 pub mod fields;
 mod handler;
 pub mod id;
@@ -60,6 +62,7 @@ pub mod setup;
 pub mod shapes;
 pub mod store;
 pub mod token_endpoint;
+pub mod upkeep;
 
 pub use broker::{Broker, Log};
 pub use config::Config;

@@ -37,7 +37,9 @@ pub async fn watch(broker: &Broker, origin: &Origin, mut signal: impl AsyncFnMut
         }
         match again(broker, origin).await {
             Ok(()) => broker.log.note("the settings were read again"),
-            Err(wrong) => broker.log.warning(&format!("the settings stay as they were: {wrong}")),
+            Err(wrong) => broker
+                .log
+                .warning(&format!("the settings stay as they were: {wrong}")),
         }
         // Which files there are to look at may be another now.
         seen = fingerprint(broker, origin);
@@ -52,9 +54,9 @@ pub async fn again(broker: &Broker, origin: &Origin) -> Result<(), Error> {
     let mut config = Config::load(&origin.env, &origin.path, &origin.folder)?;
     let before = broker.live_full();
     if keep_fixed(&mut config, &before.config) {
-        broker
-            .log
-            .warning("listen, public_url, base_path, database and tls take a restart; the others are taken over");
+        broker.log.warning(
+            "listen, public_url, base_path, database and tls take a restart; the others are taken over",
+        );
     }
     broker.replace(Live::load(config, Some(&before))?).await
 }
@@ -84,7 +86,11 @@ fn fingerprint(broker: &Broker, origin: &Origin) -> [u8; 32] {
     };
     add(&origin.path);
     add(&live.config.keyring);
-    live.config.issuers.iter().filter_map(|issuer| issuer.jwks_file.as_deref()).for_each(&mut add);
+    live.config
+        .issuers
+        .iter()
+        .filter_map(|issuer| issuer.jwks_file.as_deref())
+        .for_each(&mut add);
     if let Some(policies) = &live.config.policies {
         add(policies);
         let mut files: Vec<_> = std::fs::read_dir(policies)

@@ -51,9 +51,22 @@ pub struct Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let versions: Vec<String> = self.by_version.iter().map(|(version, count)| format!("v{version}: {count}")).collect();
-        let versions = if versions.is_empty() { "nothing".to_owned() } else { versions.join(", ") };
-        write!(f, "found {versions}; {} sealed again; {} broken", self.changed, self.broken.len())
+        let versions: Vec<String> = self
+            .by_version
+            .iter()
+            .map(|(version, count)| format!("v{version}: {count}"))
+            .collect();
+        let versions = if versions.is_empty() {
+            "nothing".to_owned()
+        } else {
+            versions.join(", ")
+        };
+        write!(
+            f,
+            "found {versions}; {} sealed again; {} broken",
+            self.changed,
+            self.broken.len()
+        )
     }
 }
 
@@ -92,10 +105,18 @@ async fn batch(
     dry: bool,
     tally: &mut Tally,
 ) -> Result<Option<String>, StoreError> {
-    let Sealed { table, id, column, filter } = sealed;
-    let select = format!("SELECT {id}, {column} FROM {table} WHERE {id} > $1 AND {filter} ORDER BY {id} LIMIT $2");
+    let Sealed {
+        table,
+        id,
+        column,
+        filter,
+    } = sealed;
+    let select =
+        format!("SELECT {id}, {column} FROM {table} WHERE {id} > $1 AND {filter} ORDER BY {id} LIMIT $2");
     let update = format!("UPDATE {table} SET {column} = $3 WHERE {id} = $1 AND {column} = $2");
-    let rows = store.rows(AssertSqlSafe(select), vec![last.into(), BATCH.into()]).await?;
+    let rows = store
+        .rows(AssertSqlSafe(select), vec![last.into(), BATCH.into()])
+        .await?;
     let mut fresh = Vec::new();
     let mut end = None;
     for row in rows {
@@ -142,7 +163,9 @@ async fn codes(store: &Store, keyring: &Keyring, dry: bool) -> Result<u64, Store
     loop {
         let args = vec![(&last).into(), (&newest).into(), BATCH.into()];
         let rows = store.rows(AssertSqlSafe(select.clone()), args).await?;
-        let Some(row) = rows.last() else { return Ok(changed) };
+        let Some(row) = rows.last() else {
+            return Ok(changed);
+        };
         last = row.text(0)?;
         if dry {
             continue;
@@ -150,7 +173,9 @@ async fn codes(store: &Store, keyring: &Keyring, dry: bool) -> Result<u64, Store
         let mut tx = store.begin().await?;
         for row in &rows {
             // A row that no broker wrote stays what it is: nothing.
-            let Some(bound) = Bound::read(row, keyring)? else { continue };
+            let Some(bound) = Bound::read(row, keyring)? else {
+                continue;
+            };
             let sql = "UPDATE role_bindings SET mac = $2 WHERE id = $1 AND mac = $3";
             let args = vec![
                 (&bound.id).into(),
@@ -168,7 +193,12 @@ async fn codes(store: &Store, keyring: &Keyring, dry: bool) -> Result<u64, Store
 /// # Errors
 /// [`StoreError`].
 pub async fn is_ours(store: &Store, keyring: &Keyring) -> Result<bool, StoreError> {
-    let row = store.row("SELECT value FROM meta WHERE name = $1", vec![KEYRING_CHECK.into()]).await?;
+    let row = store
+        .row(
+            "SELECT value FROM meta WHERE name = $1",
+            vec![KEYRING_CHECK.into()],
+        )
+        .await?;
     let sealed = row.map(|row| row.text(0)).transpose()?;
     Ok(sealed.is_none_or(|sealed| keyring.open(KEYRING_CHECK, &sealed).is_ok()))
 }

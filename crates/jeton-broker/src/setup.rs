@@ -52,8 +52,16 @@ pub fn init(folder: &Path, wishes: &Wishes) -> Result<Vec<Made>, Error> {
     let key = SigningKey::generate(Algorithm::Es256).and_then(|key| key.to_pem());
     let key = key.map_err(|e| failed(&folder.join(SIGNING_KEY), &e.to_string()))?;
     let files: [(&str, &str, &str); 3] = [
-        (KEYRING, &ring, "the keys that encrypt what is stored; keep a copy apart from the database's"),
-        (SIGNING_KEY, key.reveal(), "the key that signs the broker's own tokens"),
+        (
+            KEYRING,
+            &ring,
+            "the keys that encrypt what is stored; keep a copy apart from the database's",
+        ),
+        (
+            SIGNING_KEY,
+            key.reveal(),
+            "the key that signs the broker's own tokens",
+        ),
         (FILE, &configuration(wishes), "the configuration"),
     ];
     let mut made = Vec::new();

@@ -210,6 +210,21 @@ impl Store {
         }))
     }
 
+    /// Begins a transaction that only reads: everything is as it was at one moment, whatever others write meanwhile, and
+    /// nobody waits for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(Tx(match &self.0 {
+            Pools::Sqlite { read, .. } => Open::Sqlite(read.begin().await?),
+            Pools::Postgres(pool) => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Open::Postgres(pool.begin_with(begin).await?)
+            }
+        }))
+    }
+
     /// Runs one statement by itself; the number of rows that it touched.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use clap::ArgMatches;
 mod agent;
 #[cfg(feature = "sign")]
 mod attest;
+#[cfg(feature = "broker")]
+mod broker;
 pub(crate) mod cache;
 mod completions;
 pub(crate) mod credential_helper;
@@ -66,6 +68,8 @@ const TABLE: &[Command] = &[
     agent::COMMAND,
     credential_helper::COMMAND,
     cache::COMMAND,
+    #[cfg(feature = "broker")]
+    broker::COMMAND,
     issuer::COMMAND,
     demo::COMMAND,
     completions::COMMAND,

@@ -99,6 +99,12 @@ impl Session {
         Ok(config)
     }
 
+    /// What was given as `--config`, for commands whose configuration is another than `config.toml`.
+    #[cfg(feature = "broker")]
+    pub(crate) fn config_flag(&self) -> Option<&str> {
+        self.globals.config.as_deref()
+    }
+
     /// Variables and configuration.
     pub(crate) fn layers(&self) -> Result<Layers<'_>, Failure> {
         Ok(Layers {

@@ -58,6 +58,17 @@ pub enum Fault {
     Unknown,
 }
 
+impl Fault {
+    /// The number of the record at which it is, where one can be named.
+    #[must_use]
+    pub const fn record(&self) -> Option<i64> {
+        match self {
+            Self::Missing(seq) | Self::Changed(seq) | Self::Truncated(seq) => Some(*seq),
+            Self::Forged | Self::Unknown => None,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -122,3 +122,13 @@ async fn version(tx: &mut Tx) -> Result<i64, StoreError> {
         .await?;
     row.map_or(Ok(0), |row| row.int(0))
 }
+
+/// The version that is there; 0 where nothing is.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn found(store: &Store) -> Result<i64, StoreError> {
+    let mut tx = store.begin().await?;
+    tx.execute(TABLE, vec![]).await?;
+    version(&mut tx).await
+}

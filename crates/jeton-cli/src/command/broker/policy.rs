@@ -92,7 +92,11 @@ fn span(text: &str) -> Result<Duration, String> {
 }
 
 fn unreadable(error: &FileError) -> Failure {
-    let exit = if error.path.exists() { Exit::Usage } else { Exit::NotFound };
+    let exit = if error.path.exists() {
+        Exit::Usage
+    } else {
+        Exit::NotFound
+    };
     Failure::new(exit, error.to_string())
 }
 
@@ -101,9 +105,12 @@ fn lint(session: &Session, files: &[PathBuf], as_json: bool) -> Result<Exit, Fai
     for file in files {
         all.extend(policy_file::read(file).map_err(|error| unreadable(&error))?);
     }
-    let findings = all
-        .iter()
-        .flat_map(|written| written.findings().into_iter().map(move |found| (&written.name, found)));
+    let findings = all.iter().flat_map(|written| {
+        written
+            .findings()
+            .into_iter()
+            .map(move |found| (&written.name, found))
+    });
     if as_json {
         let listed: Vec<_> = findings
             .map(|(policy, found)| {
@@ -177,10 +184,17 @@ fn read_claims(file: &Path) -> Result<Claims, Failure> {
     let mut text = String::new();
     if file == Path::new("-") {
         let input = std::io::stdin();
-        input.lock().take(LARGEST_CLAIMS).read_to_string(&mut text).map_err(failed)?;
+        input
+            .lock()
+            .take(LARGEST_CLAIMS)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
     } else {
         let input = std::fs::File::open(file).map_err(failed)?;
-        input.take(LARGEST_CLAIMS).read_to_string(&mut text).map_err(failed)?;
+        input
+            .take(LARGEST_CLAIMS)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
     }
     let refused = |why: String| Failure::usage(format!("--claims {shown}: {why}"));
     if !text.trim_start().starts_with('{') {

@@ -1,0 +1,23 @@
+//! What is swept away while the broker runs: what nobody can ask for any more.
+use crate::broker::Broker;
+use crate::replay;
+use crate::session::record;
+use std::time::Duration;
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Sweeps for ever.
+pub async fn run(broker: &Broker) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let now = broker.now();
+        let tokens = replay::sweep(&broker.store, now).await.map(drop);
+        let sessions = record::sweep(&broker.store, now).await.map(drop);
+        if let Err(error) = tokens.and(sessions) {
+            broker
+                .log
+                .warning(&format!("not everything was swept away: {error}"));
+        }
+    }
+}
