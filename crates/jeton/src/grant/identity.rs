@@ -1,6 +1,6 @@
 //! The ID token of a login, verified (OpenID Connect Core section 3.1.3.7): who logged in.
 use super::{Authority, Client};
-use crate::keys::RemoteKeys;
+use crate::keys::{NotVerified, RemoteKeys};
 use crate::{Context, Error};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,10 +26,12 @@ pub async fn verify(
         Issuer::parse(&authority.issuer).map_err(|e| untrusted(what, &format!("the issuer: {e}")))?;
     let audience = Audience::parse(&client.id).map_err(|e| untrusted(what, &format!("client_id: {e}")))?;
     let expect = Expectations::new(issuer, audience);
-    let verified = keys
-        .verify(cx, id_token, &expect)
-        .await
-        .map_err(|e| untrusted(what, &e.to_string()))?;
+    let verified = keys.verify(cx, id_token, &expect).await;
+    let verified = verified.map_err(|e| match e {
+        // Nothing is said of the token: it is the fetch that failed.
+        NotVerified::Unavailable(error) => error.about(&format!("{what}: keys-unavailable")),
+        rejected @ NotVerified::Rejected(_) => untrusted(what, &rejected.to_string()),
+    })?;
     check_party(&verified, client).map_err(|e| untrusted(what, e))?;
     if let Some(nonce) = nonce {
         let same = verified.get("nonce").and_then(Json::as_str) == Some(nonce);
