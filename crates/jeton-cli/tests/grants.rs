@@ -207,6 +207,31 @@ fn faults_63_to_66_a_discovery_document_is_held_to_its_issuer_and_read_where_it_
 }
 
 #[test]
+fn c8_fault_72_a_document_is_shared_by_commands_within_bounds() {
+    // (what the issuer says, requests of two commands)
+    let rows = [
+        ("public", 1),
+        ("max-age=0", 1),
+        ("max-age=99999999", 1),
+        ("no-store", 2),
+        ("no-cache", 2),
+    ];
+    for (said, requests) in rows {
+        let (sandbox, issuer) = ready(&[]);
+        issuer.rules(&format!(
+            "[[rule]]\nfault = \"cache\"\nroute = \"discovery\"\nvalue = \"{said}\"\n"
+        ));
+        machine(&sandbox, &[]).ended(0);
+        machine(&sandbox, &["--scope", "c"]).ended(0);
+        assert_eq!(
+            (issuer.count("discovery"), issuer.count("token")),
+            (requests, 2),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn faults_67_to_71_an_id_token_is_verified_with_the_issuers_keys_or_not_at_all() {
     // (row, route, fault, code)
     let rows = [
@@ -347,6 +372,7 @@ fn defect_13_a_login_that_waits_blocks_nobody_and_a_corrupt_file_is_none() {
     }
     let run = sandbox.run(["token", "one", "--refresh"]).ended(4);
     assert!(run.stderr.contains("jeton login one"), "{run:?}");
+    assert_eq!(run.stderr.matches("is not readable").count(), 1, "{run:?}");
     sandbox.run(["login", "one"]).ended(0);
     sandbox.run(["token", "one", "--refresh"]).ended(0);
 }

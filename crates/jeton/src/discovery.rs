@@ -42,7 +42,7 @@ impl Discovery {
         Self::kept_on(None, issuer)
     }
 
-    /// The same, kept on disk too where the issuer allows it: other processes need not ask again.
+    /// The same, kept on disk too unless the issuer forbids it: other processes need not ask again.
     #[must_use]
     pub fn kept_on(disk: Option<Disk>, issuer: impl Into<String>) -> Self {
         Self(Arc::new(Inner {

@@ -102,6 +102,10 @@ fn may_ask(session: &Session, interactive: bool) -> bool {
 pub(super) fn log_in_where_asked(session: &Session, profile: Option<&str>) -> Result<bool, Failure> {
     let Some(name) = profile else { return Ok(false) };
     let config = session.config()?;
+    // Nobody is there: what is missing was said already.
+    if !may_ask(session, true) {
+        return Ok(false);
+    }
     let interactive = config
         .profiles
         .get(name)

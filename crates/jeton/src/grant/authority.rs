@@ -27,7 +27,7 @@ impl Authority {
         }
     }
 
-    /// The same, whose metadata other processes share where the issuer says how long.
+    /// The same, whose metadata other processes share unless the issuer forbids it.
     #[must_use]
     pub fn kept_on(mut self, disk: Option<Disk>) -> Self {
         self.discovery = Arc::new(Discovery::kept_on(disk, self.issuer.clone()));

@@ -18,7 +18,7 @@ pub(crate) struct Freshness {
     pub(crate) fetched: Moment,
     /// From then on it has to be fetched again.
     pub(crate) life: Duration,
-    /// Whether other processes may have it: only if the server said how long, and did not forbid it.
+    /// Whether other processes may have it: unless the server forbade it.
     pub(crate) may_store: bool,
 }
 
@@ -87,10 +87,7 @@ fn life(control: &str, age: u64) -> (Duration, bool) {
     } else {
         said.unwrap_or(UNSAID_LIFE)
     };
-    (
-        life.clamp(SHORTEST_LIFE, LONGEST_LIFE),
-        said.is_some() && !forbidden,
-    )
+    (life.clamp(SHORTEST_LIFE, LONGEST_LIFE), !forbidden)
 }
 
 #[cfg(test)]
@@ -101,7 +98,7 @@ mod tests {
     fn the_servers_word_counts_within_bounds() {
         // (Cache-Control, Age, life in seconds, may be stored)
         let rows = [
-            ("", 0, 300, false),
+            ("", 0, 300, true),
             ("max-age=600", 0, 600, true),
             ("public, max-age=600, must-revalidate", 100, 500, true),
             ("MAX-AGE=\"600\"", 0, 600, true),
@@ -109,8 +106,8 @@ mod tests {
             ("max-age=600", 9999, 60, true),
             ("max-age=99999999", 0, 3600, true),
             ("max-age=99999999999999999999999", 0, 3600, true),
-            ("max-age=-1", 0, 300, false),
-            ("max-age=soon", 0, 300, false),
+            ("max-age=-1", 0, 300, true),
+            ("max-age=soon", 0, 300, true),
             ("no-store", 0, 60, false),
             ("no-cache, max-age=600", 0, 60, false),
         ];

@@ -8,6 +8,8 @@ use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A session larger than this is none, in bytes.
@@ -21,6 +23,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub struct SessionStore {
     path: Option<PathBuf>,
+    warned: Arc<AtomicBool>,
 }
 
 /// A session whose lease is held: nobody else on this machine uses or changes it. Let go when dropped, also by a
@@ -36,7 +39,10 @@ impl SessionStore {
     /// The sessions of this environment.
     #[must_use]
     pub fn new(cx: &Context) -> Self {
-        Self { path: folder(cx) }
+        Self {
+            path: folder(cx),
+            warned: Arc::default(),
+        }
     }
 
     /// Where a session is to be kept: `file`, unless the profile says `keyring`.
@@ -70,21 +76,24 @@ impl SessionStore {
             Ok(bytes) => match Session::from_json(bytes.reveal().as_bytes()) {
                 Some(session) if session.key == *key => Ok(Some(session)),
                 _ => {
-                    cx.observer.warning(&format!(
-                        "the login of profile \"{}\" is not readable: ignored",
-                        key.profile
-                    ));
+                    self.warn(cx, key, "is not readable: ignored");
                     Ok(None)
                 }
             },
             Err(Distrust::Missing) => Ok(None),
             Err(e) => {
-                cx.observer.warning(&format!(
-                    "the login of profile \"{}\" is not trusted: {e}",
-                    key.profile
-                ));
+                self.warn(cx, key, &format!("is not trusted: {e}"));
                 Ok(None)
             }
+        }
+    }
+
+    /// Says once what is wrong with a session: it is looked at several times.
+    fn warn(&self, cx: &Context, key: &SessionKey, what: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            let profile = &key.profile;
+            cx.observer
+                .warning(&format!("the login of profile \"{profile}\" {what}"));
         }
     }
 
