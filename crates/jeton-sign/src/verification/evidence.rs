@@ -1,16 +1,22 @@
 //! What others say for a signature: certificate authority, certificate log, transparency log, timestamp authority.
 //! All of it is the Sigstore crates' judgement; here it is asked for, level by level.
 use super::failure::unusable_trust;
-use super::{Failure, Level, Verification};
+use super::{Code, Failure, Level, Verification};
 use crate::{Artifact, PublicKey};
 use jeton::Error;
-use sigstore_crypto::CertificateInfo;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use sigstore_crypto::{CertificateInfo, WEBPKI_VERIFICATION_ALGS};
 use sigstore_trust_root::TrustedRoot;
 use sigstore_types::{ArtifactDigest, Bundle};
 use sigstore_verify::{
     Policy, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier,
 };
 use std::fs::File;
+use std::time::Duration;
+use webpki::KeyUsage;
+
+/// `id-kp-codeSigning` (RFC 5280 section 4.2.1.12), as it is encoded.
+const CODE_SIGNING: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 3];
 
 /// The level that a keyless bundle reaches, whose signature holds already.
 pub(super) fn weigh(
@@ -31,13 +37,53 @@ pub(super) fn weigh(
             found.logged_at = time(&result);
         }
         Err(error) => {
-            found.failures.push(Failure::of(&error, bundle, trust)?);
-            if ask(&VerificationPolicy::any_identity().skip_tlog_unsafe())?.is_ok() {
+            let failure = Failure::of(&error, bundle, trust)?;
+            let relaxed = VerificationPolicy::any_identity().skip_tlog_unsafe();
+            let attested = match failure.code {
+                Code::LogInclusion | Code::Checkpoint | Code::Timestamp => {
+                    ask(&relaxed)?.is_ok() || is_an_authoritys(bundle, trust, certificate)
+                }
+                _ => false,
+            };
+            found.failures.push(failure);
+            if attested {
                 found.level = Level::Attested;
             }
         }
     }
     Ok(())
+}
+
+/// Whether the certificate is one of a trusted authority's for signing code, at the beginning of its own validity:
+/// what can be said of it where nobody proves when it was used.
+fn is_an_authoritys(bundle: &Bundle, trust: &TrustedRoot, certificate: &CertificateInfo) -> bool {
+    let authorities = trust.certificate_authorities.iter().filter(|authority| {
+        authority
+            .valid_for
+            .is_none_or(|period| period.contains(certificate.not_before))
+    });
+    let chains: Vec<CertificateDer<'_>> = authorities
+        .flat_map(|authority| &authority.cert_chain.certificates)
+        .map(|certificate| CertificateDer::from(certificate.raw_bytes.as_bytes()))
+        .collect();
+    let anchors: Vec<_> = chains
+        .iter()
+        .filter_map(|der| webpki::anchor_from_trusted_cert(der).ok())
+        .collect();
+    let Some(leaf) = bundle.signing_certificate() else {
+        return false;
+    };
+    let leaf = CertificateDer::from(leaf.as_bytes());
+    let Ok(leaf) = webpki::EndEntityCert::try_from(&leaf) else {
+        return false;
+    };
+    let Ok(begins) = u64::try_from(certificate.not_before.as_second()) else {
+        return false;
+    };
+    let begins = UnixTime::since_unix_epoch(Duration::from_secs(begins));
+    let usage = KeyUsage::required(CODE_SIGNING);
+    leaf.verify_for_usage(WEBPKI_VERIFICATION_ALGS, &anchors, &[], begins, usage, None, None)
+        .is_ok()
 }
 
 /// The level that a bundle of a local key reaches, whose signature holds already.

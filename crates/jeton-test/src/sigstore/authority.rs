@@ -107,6 +107,8 @@ impl Authority {
         }];
         let vouched = claims["iss"].as_str().unwrap_or_default();
         params.custom_extensions = vec![CustomExtension::from_oid_content(&ISSUER, text(vouched))];
+        // Within the authority's own time.
+        params.not_before = date_time_ymd(2024, 1, 1);
         if flaw == Some(Flaw::Expired) {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2021, 1, 1);
