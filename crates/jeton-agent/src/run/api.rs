@@ -21,6 +21,8 @@ pub enum Api {
     Broker {
         /// Its URL with its base path.
         base: Url,
+        /// The project whose path credentials are asked for under; none: their own.
+        project: Option<String>,
     },
     /// The Ambient platform.
     Ambient {
@@ -34,16 +36,16 @@ pub enum Api {
 }
 
 impl Api {
-    /// A broker at this URL; without a path in it, at its usual one.
+    /// A broker at this URL; without a path in it, at its usual one. Under a project, only what is bound to it is given.
     ///
     /// # Errors
     /// `Class::Config` for a URL that a credential must not be sent to.
-    pub fn broker(url: &str) -> Result<Self, Error> {
+    pub fn broker(url: &str, project: Option<String>) -> Result<Self, Error> {
         let mut base = plain(checked_url(url, "--broker")?)?;
         if base.path().trim_matches('/').is_empty() {
             base.set_path(USUAL_BASE);
         }
-        Ok(Self::Broker { base })
+        Ok(Self::Broker { base, project })
     }
 
     /// The Ambient platform at this URL. Only hosts inside a cluster, this machine, and the names in `allowed` are ever
@@ -70,9 +72,14 @@ impl Api {
     /// `Class::Config` for an id that cannot be a part of a path.
     pub fn token_url(&self, wanted: &Wanted) -> Result<Option<Url>, Error> {
         match self {
-            Self::Broker { base } => {
+            Self::Broker { base, project } => {
                 let Some(id) = &wanted.id else { return Ok(None) };
-                Ok(Some(below(base, &["credentials", id, "token"])?))
+                let mut path: Vec<&str> = Vec::new();
+                if let Some(project) = project {
+                    path.extend(["projects", project]);
+                }
+                path.extend(["credentials", id, "token"]);
+                Ok(Some(below(base, &path)?))
             }
             Self::Ambient {
                 base,
@@ -203,7 +210,7 @@ mod tests {
 
     #[test]
     fn d3_each_scheme_has_its_url() {
-        let broker = |url| Api::broker(url).expect("broker");
+        let broker = |url| Api::broker(url, None).expect("broker");
         let some = |text: &str| Some(text.to_owned());
         let ambient = |project, session| {
             Api::ambient("http://backend.ns.svc:8080", &[], project, session).expect("ambient")
@@ -218,6 +225,11 @@ mod tests {
                 broker("https://b.example/api/ambient/v1/"),
                 wanted(Some("c/../1"), Provider::Github, None),
                 Some("https://b.example/api/ambient/v1/credentials/c%2F..%2F1/token"),
+            ),
+            (
+                Api::broker("https://b.example", Some("p".to_owned())).expect("broker"),
+                wanted(Some("c1"), Provider::Github, None),
+                Some("https://b.example/v1/projects/p/credentials/c1/token"),
             ),
             (
                 broker("https://b.example"),

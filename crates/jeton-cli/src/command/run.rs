@@ -26,7 +26,7 @@ mod ask;
 pub(super) const COMMAND: Command = Command {
     name: "run",
     define: <Arguments as clap::Args>::augment_args,
-    run: |session, matches| run(session, &super::arguments(matches)?),
+    run: |session, matches| run(session, super::arguments(matches)?),
 };
 
 const EXAMPLES: &str = "\
@@ -125,7 +125,15 @@ pub(super) struct Arguments {
 /// How often a credential is asked for again when nobody says otherwise.
 const EVERY: Duration = Duration::from_secs(60);
 
-fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
+fn run(session: &Session, mut arguments: Arguments) -> Result<Exit, Failure> {
+    for list in [&mut arguments.provider, &mut arguments.optional] {
+        *list = list
+            .iter()
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect();
+    }
+    let arguments = &arguments;
     let whole = ask::settle(session, arguments)?;
     let proxies = proxies(&arguments.proxy)?;
     session.serve(async {

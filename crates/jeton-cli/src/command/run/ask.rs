@@ -98,11 +98,10 @@ pub(super) fn settle(session: &Session, arguments: &Arguments) -> Result<Whole, 
         let plane = control_plane(session, id.clone(), &arguments.allow_host)?;
         Target::Ambient(Api::ambient(&url, &arguments.allow_host, project, id)?, plane)
     } else {
-        let api = Api::broker(&url)?;
         match (id, project, &arguments.agent) {
-            (Some(id), None, None) => Target::Known(api, id),
+            (Some(id), project, None) => Target::Known(Api::broker(&url, project)?, id),
             (None, Some(project), Some(agent)) => Target::New(
-                api,
+                Api::broker(&url, None)?,
                 Opening {
                     project,
                     agent: agent.clone(),
@@ -110,10 +109,10 @@ pub(super) fn settle(session: &Session, arguments: &Arguments) -> Result<Whole, 
                     providers: arguments.provider.clone(),
                 },
             ),
-            (Some(_), _, _) => {
+            (Some(_), _, Some(_)) => {
                 return Err(
-                    Failure::usage("run: a session that is open has its project and agent already")
-                        .with_hint("leave out --project and --agent, or --session"),
+                    Failure::usage("run: a session that is open has its agent already")
+                        .with_hint("leave out --agent, or --session"),
                 );
             }
             _ => {
@@ -389,7 +388,7 @@ fn given(token: &str) -> Minted {
 
 fn base(api: &Api) -> Result<url::Url, Failure> {
     match api {
-        Api::Broker { base } => Ok(base.clone()),
+        Api::Broker { base, .. } => Ok(base.clone()),
         Api::Ambient { .. } => Err(Failure::usage(
             "--api ambient: that platform opens its sessions itself",
         )),
