@@ -3,6 +3,7 @@ use crate::answer::Answer;
 use crate::broker::{Broker, Live};
 use crate::call::{Access, Call};
 use crate::metrics::Counter;
+use crate::id;
 use crate::permission;
 use crate::principal::{self, Principal};
 use crate::problem::{OPERATION, Problem};
@@ -244,7 +245,7 @@ async fn note_refusal(call: &Call, route: &Route, who: &Principal, problem: &Pro
     for name in ["project", "agent", "credential"] {
         let value = call.parameter(name);
         if !value.is_empty() {
-            record = record.with(name, jeton_core::redact::foreign(value, &[]));
+            record = record.with(name, id::shown(value));
         }
     }
     Ok(call.broker.audit.write(record).await?)

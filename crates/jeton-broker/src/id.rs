@@ -46,6 +46,23 @@ pub fn given(text: String) -> Result<String, Problem> {
     ))
 }
 
+/// The longest id that is shown as it came; what is longer may be a token that went astray.
+const LONGEST_SHOWN: usize = 64;
+
+/// An id that a caller named, fit to be written down: as it is when it looks like one, else as any foreign text.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let plain = text.len() <= LONGEST_SHOWN
+        && !text.contains("eyJ")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if plain {
+        return text.to_owned();
+    }
+    jeton_core::redact::foreign(text, &[])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,14 +8,22 @@
 )]
 #![cfg(test)]
 
+#[path = "running/bindings.rs"]
+mod bindings;
+#[path = "running/credentials.rs"]
+mod credentials;
 #[path = "running/documents.rs"]
 mod documents;
 #[path = "running/exchange.rs"]
 mod exchange;
+#[path = "running/matrix.rs"]
+mod matrix;
 #[path = "running/minting.rs"]
 mod minting;
 #[path = "running/policies.rs"]
 mod policies;
+#[path = "running/record.rs"]
+mod record;
 #[path = "running/server.rs"]
 mod server;
 #[path = "running/sessions.rs"]
