@@ -254,9 +254,9 @@ fn c4_killed_writers_leave_whole_files() {
     let sandbox = sandbox();
     let issuer = sandbox.issuer(["--token-life", "1h"]);
     let _ = token(&sandbox, &issuer, &[]).run().ended(0);
-    for round in 0..40 {
+    for round in 0..200 {
         let writer = token(&sandbox, &issuer, &["--refresh"]).start();
-        std::thread::sleep(Duration::from_micros(500 * round));
+        std::thread::sleep(Duration::from_micros(100 * round));
         writer.signal("KILL");
         let _ = writer.wait();
         for file in sandbox

@@ -15,6 +15,9 @@ pub(super) fn page(workspace: &Workspace) -> Outcome<String> {
         let Some(rest) = FOLDERS.iter().find_map(|folder| name.strip_prefix(folder)) else {
             continue;
         };
+        if is_test(&name) {
+            continue;
+        }
         let Some(text) = workspace.text(&name).filter(|_| name.ends_with(".rs")) else {
             continue;
         };
@@ -36,6 +39,11 @@ pub(super) fn page(workspace: &Workspace) -> Outcome<String> {
         let _ = writeln!(text, "| `{variable}` | {} |", parts.join(", "));
     }
     Ok(text)
+}
+
+/// Files of nothing but tests name variables that nobody reads, as the tests at the end of a file do.
+fn is_test(name: &str) -> bool {
+    name.ends_with("/tests.rs") || name.contains("/tests/")
 }
 
 /// `source/azure_pipelines.rs` is read by `azure-pipelines`.
@@ -68,6 +76,8 @@ fn is_variable(word: &str) -> bool {
         && word.contains('_')
         && word.starts_with(|letter: char| letter.is_ascii_uppercase())
         && !word.ends_with('_')
+        // Known when it is built, not when it runs.
+        && !word.starts_with("CARGO_PKG_")
         && word.chars().all(allowed)
 }
 
@@ -78,11 +88,12 @@ mod tests {
     #[test]
     fn variables_are_literals_in_capitals() {
         let text = "env.get(\"GITHUB_ACTIONS\"), \"ES256\", \"no\"\n// \"IN_A_COMMENT\"\n\
-                    const X: &str = \"JETON_TOKEN\";\n";
+                    const X: &str = \"JETON_TOKEN\";\nenv!(\"CARGO_PKG_VERSION\")\n";
         assert_eq!(
             variables(text).collect::<Vec<_>>(),
             ["GITHUB_ACTIONS", "JETON_TOKEN"]
         );
+        assert!(is_test("crates/jeton/src/chain/tests.rs") && !is_test("crates/jeton/src/chain.rs"));
         assert_eq!(reader("source/azure_pipelines.rs"), "azure-pipelines");
         assert_eq!(reader("source/gcp/metadata.rs"), "gcp");
         assert_eq!(reader("config.rs"), "config");
