@@ -29,7 +29,16 @@ pub(crate) fn bench(workspace: &Workspace, _: &[String]) -> Outcome {
         &peers,
         build.env("CARGO_TARGET_DIR", workspace.target.join("peers")),
     )?;
+    let floor = workspace.target.join("peers/release/static_floor");
+    // The floor is linked as the release binary is: without the dynamic loader, at a fixed address.
+    let mut static_floor = Command::new("rustc");
+    static_floor
+        .args(["--edition=2021", "-O", "-Cstrip=symbols", "-Crelocation-model=static"])
+        .args(["-Ctarget-feature=+crt-static", "src/bin/warm_floor.rs", "-o"])
+        .arg(&floor);
+    run::check(&peers, &mut static_floor)?;
     let programs = Programs {
+        floor,
         jeton: workspace.target.join("release/jeton"),
         peers: workspace.target.join("peers/release"),
     };
@@ -46,6 +55,7 @@ pub(crate) fn bench(workspace: &Workspace, _: &[String]) -> Outcome {
 
 /// Where the measured programs are.
 pub(crate) struct Programs {
+    floor: PathBuf,
     jeton: PathBuf,
     peers: PathBuf,
 }

@@ -4,7 +4,7 @@ use jeton::{Env, Error};
 use jeton_core::Class;
 use rustix::fs::Mode;
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -38,11 +38,11 @@ pub struct Bound {
 }
 
 /// What tells one socket from another at the same place: inode numbers are used again.
-type Identity = (u64, i64, u64);
+type Identity = (u64, i64, i64);
 
 fn identity(path: &Path) -> Option<Identity> {
-    let stat = rustix::fs::lstat(path).ok()?;
-    Some((stat.st_ino, stat.st_ctime, stat.st_ctime_nsec))
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 impl Bound {

@@ -41,7 +41,7 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs) -> Outcome<Fig
     std::fs::write(&file, token.trim_end()).map_err(|fault| format!("{}: {fault}", file.display()))?;
     keep(
         "warm floor: read a file and print it",
-        median(RUNS, || on_file(&programs.peers.join("warm_floor"), &file)),
+        median(RUNS, || on_file(&programs.floor, &file)),
     );
     keep("warm cat", median(RUNS, || on_file(Path::new("cat"), &file)));
     keep("warm jeton", median(RUNS, || place.command(&[])));
