@@ -47,6 +47,7 @@ pub struct Desk {
     secrets: Secrets,
     tell: Tell,
     items: Vec<Item>,
+    patience: Duration,
 }
 
 /// One credential.
@@ -86,6 +87,16 @@ impl Desk {
             secrets: Secrets::default(),
             tell,
             items: Vec::new(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// The same desk, whose callers wait no longer than this for the broker.
+    #[must_use]
+    pub fn patient(self, span: Duration) -> Self {
+        Self {
+            patience: span.min(PATIENCE),
+            ..self
         }
     }
 
@@ -211,7 +222,7 @@ impl Desk {
             .with_hint("name the project and the session, or the credential's id")
         })?;
         let name = wanted.to_string();
-        let cx = self.cx.within(PATIENCE);
+        let cx = self.cx.within(self.patience);
         let ask = async |bearer: &Bearer| {
             let request = self.api.request(url.clone(), &bearer.value, self.user.as_deref());
             self.secrets.add(&bearer.value);

@@ -138,10 +138,11 @@ fn run(session: &Session, mut arguments: Arguments) -> Result<Exit, Failure> {
     let proxies = proxies(&arguments.proxy)?;
     session.serve(async {
         let place = Place::new(&session.env)?;
-        let folder = arguments
-            .persist
-            .clone()
-            .unwrap_or_else(|| place.path().to_path_buf());
+        // CMD may stand elsewhere when it reads the names.
+        let folder = match &arguments.persist {
+            Some(folder) => std::path::absolute(folder)?,
+            None => place.path().to_path_buf(),
+        };
         let signal = crate::session::signal()?;
         let mut stop = std::pin::pin!(signal);
         let opened = tokio::select! {

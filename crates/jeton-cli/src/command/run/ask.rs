@@ -34,6 +34,8 @@ const OLDER: [Provider; 7] = [
 ];
 /// How long a session's token lives when its broker does not say.
 const SESSION_LIFE: Duration = Duration::from_secs(5 * 60);
+/// The shortest time between two questions for the same credential that nobody uses.
+const SHORTEST_ROUND: Duration = Duration::from_millis(100);
 /// The shortest wait between two looks at the session's token.
 const SHORTEST_LOOK: Duration = Duration::from_secs(1);
 /// How long the end of a session may take: the broker ends it by itself when it is not renewed.
@@ -129,6 +131,9 @@ pub(super) fn settle(session: &Session, arguments: &Arguments) -> Result<Whole, 
         }
     }
     let every = layers.duration(&setting::EVERY, arguments.every.as_ref())?;
+    if every.is_some_and(|every| every < SHORTEST_ROUND) {
+        return Err(Failure::usage("--every: shorter than 100ms is no wait"));
+    }
     Ok(Whole {
         plan: identity(session, arguments, &url)?,
         caller: arguments.caller.as_deref().map(spec::parse).transpose()?,
@@ -248,7 +253,9 @@ impl Whole {
         arguments: &Arguments,
         folder: PathBuf,
     ) -> Result<Opened, Failure> {
-        let cx = self.plan.jeton.context().clone();
+        let whole = self.plan.jeton.context().clone();
+        // For the opening alone: what follows has its own time for each question.
+        let cx = whole.within(self.plan.timeout);
         let identity = Identity {
             jeton: self.plan.jeton.clone(),
             request: self.plan.request.clone(),
@@ -256,15 +263,10 @@ impl Whole {
         let output = Arc::clone(&session.output);
         let tell = Box::new(move |why: &str| output.warning(why));
         let desk = |api: &Api, mint| {
-            let bearers = Bearers::new(cx.clone(), self.caller.clone(), mint, self.bearers.clone());
-            Desk::new(
-                cx.clone(),
-                api.clone(),
-                bearers,
-                self.user.clone(),
-                folder.clone(),
-                tell,
-            )
+            let bearers = Bearers::new(whole.clone(), self.caller.clone(), mint, self.bearers.clone());
+            let (cx, user) = (whole.clone(), self.user.clone());
+            let desk = Desk::new(cx, api.clone(), bearers, user, folder.clone(), tell);
+            desk.patient(self.plan.timeout)
         };
         let (desk, known, contents, is_ours) = match &self.target {
             Target::Ambient(api, plane) => {
@@ -302,7 +304,7 @@ impl Whole {
         };
         let opened = Opened {
             desk: Arc::new(desk),
-            cx,
+            cx: whole.clone(),
             session: known,
             is_ours,
         };
