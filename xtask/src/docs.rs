@@ -4,6 +4,7 @@
 
 mod command_line;
 mod environment;
+mod presets;
 mod source_index;
 
 use crate::workspace::Workspace;
@@ -23,6 +24,10 @@ const PAGES: &[Page] = &[
     Page {
         name: "docs/environment.md",
         make: environment::page,
+    },
+    Page {
+        name: "docs/presets.md",
+        make: presets::page,
     },
     Page {
         name: "docs/sources/README.md",

@@ -134,6 +134,33 @@ fn fault_59_an_exchange_says_what_it_issued() {
 }
 
 #[test]
+fn c3_an_exchange_names_who_acts_for_the_subject() {
+    let (sandbox, issuer) = ready(&[]);
+    let config = std::fs::read_to_string(sandbox.path("config/jeton/config.toml")).unwrap();
+    let config = config.replace(
+        "[profiles.changed]",
+        "[profiles.changed]\nactor_token = \"env:ACTOR\"\nactor_token_type = \"access_token\"",
+    );
+    sandbox.config(&config);
+    sandbox.run(["login", "one"]).ended(0);
+    let actor = |name: &str| issuer.mint(&json!({"sub": name, "aud": issuer.url()}));
+    let run = |actor: &str| sandbox.command(["token", "changed"]).env("ACTOR", actor).run();
+    let first = run(&actor("robot")).ended(0);
+    let claims: Value = {
+        let payload = first.line().split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    };
+    assert_eq!(claims["act"]["sub"], "robot", "{claims}");
+    let asked = issuer.requests_of("token").pop().unwrap();
+    let kind = "actor_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token";
+    assert!(asked["body"].as_str().unwrap().contains(kind), "{asked}");
+    // Somebody else acts: another token.
+    let second = run(&actor("another")).ended(0);
+    assert_ne!(first.stdout, second.stdout);
+    run("").ended(2);
+}
+
+#[test]
 fn fault_62_a_repeated_request_carries_a_fresh_assertion() {
     let (sandbox, issuer) = ready(&[]);
     let key = "-----BEGIN PRIVATE KEY-----\n\

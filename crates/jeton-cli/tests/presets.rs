@@ -295,3 +295,110 @@ fn an_answer_without_a_token_is_a_breach_of_protocol_and_a_refusal_is_one() {
         assert!(!run.stderr.contains("identity\n"), "{run:#?}");
     }
 }
+
+/// A profile of one preset, with its input from the variable `ID`.
+fn profile(preset: &str, more: &str) -> Sandbox {
+    let sandbox = Sandbox::new(env!("CARGO_BIN_EXE_jeton"));
+    sandbox.config(&format!(
+        "[profiles.p]\ngrant = \"token-exchange\"\nfrom = \"env:ID\"\npreset = \"{preset}\"\n{more}\n"
+    ));
+    sandbox
+}
+
+#[test]
+fn aws_gives_a_roles_credentials_for_a_web_identity() {
+    let issuer = Sandbox::new(env!("CARGO_BIN_EXE_jeton"));
+    let issuer = issuer.issuer([""; 0]);
+    let role = "role = \"arn:aws:iam::123456789012:role/deploy\"";
+    let own = format!("{role}\nendpoint = \"{}/aws/sts\"", issuer.url());
+    let sts = format!("{}/aws/sts", issuer.url());
+    let token = issuer.mint(&serde_json::json!({"sub": "me", "aud": "sts.amazonaws.com"}));
+    // Where STS is: the profile's word, or the variable that AWS' own tools read.
+    for (more, variable) in [(own.as_str(), ""), (role, sts.as_str())] {
+        issuer.forget();
+        let sandbox = profile("aws", more);
+        let run = || {
+            let command = sandbox.command(["token", "p"]).env("ID", &token);
+            command
+                .env("AWS_ENDPOINT_URL_STS", variable)
+                .env("AWS_REGION", "eu-west-1")
+                .run()
+        };
+        let (first, second) = (run().ended(0), run().ended(0));
+        let document = first.json();
+        for name in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"] {
+            assert!(
+                document[name].as_str().is_some_and(|value| !value.is_empty()),
+                "{name}"
+            );
+        }
+        assert_eq!(document["Version"], 1);
+        assert_eq!(first.stdout, second.stdout, "kept to its end");
+        let asked = issuer.requests_of("aws-sts");
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        let body = asked[0]["body"].as_str().unwrap();
+        for part in [
+            "Action=AssumeRoleWithWebIdentity",
+            "role%2Fdeploy",
+            "RoleSessionName=jeton",
+            "WebIdentityToken=eyJ",
+        ] {
+            assert!(body.contains(part), "{part}: {body}");
+        }
+        let sent = asked[0]["headers"].to_string().to_ascii_lowercase();
+        assert!(
+            !sent.contains("authorization"),
+            "no credential is needed, none is sent: {sent}"
+        );
+    }
+    let ended = issuer.mint(&serde_json::json!({"sub": "me", "exp": 1_000_000_000}));
+    let sandbox = profile("aws", &own);
+    let run = sandbox.command(["token", "p"]).env("ID", &ended).run();
+    assert!(matches!(run.code, Some(4 | 8)), "{run:?}");
+    assert!(!run.stderr.contains(&ended), "{run:?}");
+    profile("aws", "")
+        .command(["token", "p"])
+        .env("ID", &token)
+        .run()
+        .ended(2);
+}
+
+#[test]
+fn d23_a_result_is_given_back_in_the_targets_own_way() {
+    // (preset, keys, how it is given, how it is given back)
+    let rows: [(&str, &str, &str, &[&str]); 3] = [
+        (
+            "vault",
+            "role = \"ci\"",
+            r#"{"auth":{"client_token":"result","lease_duration":600}}"#,
+            &["POST /v1/auth/token/revoke-self ", "x-vault-token: result"],
+        ),
+        (
+            "crates-io",
+            "",
+            r#"{"token":"result"}"#,
+            &[
+                "DELETE /api/v1/trusted_publishing/tokens ",
+                "authorization: Bearer result",
+            ],
+        ),
+        // Whoever cannot take it back is not asked to.
+        ("json", "", r#"{"token":"result","expires_in":600}"#, &[]),
+    ];
+    for (preset, keys, answer, back) in rows {
+        let answers: &'static [(&str, &str)] = Box::leak(Box::new([("/", answer)]));
+        let target = Target::start(answers);
+        let sandbox = profile(preset, &format!("{keys}\nendpoint = \"{}\"", target.address));
+        let command = sandbox.command(["exec", "p", "--env", "T", "--revoke", "--", "/bin/true"]);
+        command.env("ID", "identity").run().ended(0);
+        let heard = target.heard();
+        assert_eq!(
+            heard.len(),
+            1 + usize::from(!back.is_empty()),
+            "{preset}: {heard:#?}"
+        );
+        for part in back {
+            assert!(heard[1].contains(part), "{preset}: {part}: {heard:#?}");
+        }
+    }
+}

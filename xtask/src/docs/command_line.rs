@@ -46,7 +46,7 @@ fn section(text: &mut String, title: &str, body: &str) {
 }
 
 /// What the command prints, in an environment that changes nothing of it.
-fn help(workspace: &Workspace, arguments: &[&str]) -> Outcome<String> {
+pub(super) fn help(workspace: &Workspace, arguments: &[&str]) -> Outcome<String> {
     let mut command = Command::new(workspace.program("jeton")?);
     run::output(&workspace.root, command.args(arguments).env_clear())
 }

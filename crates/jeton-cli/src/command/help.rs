@@ -6,6 +6,8 @@ use crate::session::Session;
 use crate::settings::variable::{COMMON, OWN, SETTINGS, Variable};
 use crate::table;
 
+mod presets;
+
 pub(super) const COMMAND: Command = Command {
     name: "help",
     define: <Arguments as clap::Args>::augment_args,
@@ -16,19 +18,24 @@ const EXAMPLES: &str = "\
 Examples:
   jeton help token
   jeton help exit-codes
-  jeton help environment";
+  jeton help environment
+  jeton help presets";
 
 /// Explain a command or a topic
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// A command, or one of the topics exit-codes and environment
+    /// A command, or one of the topics exit-codes, environment and presets
     #[arg(value_name = "COMMAND|TOPIC")]
     words: Vec<String>,
 }
 
 /// What is not a command: its name and its page.
-const TOPICS: [(&str, fn() -> String); 2] = [("exit-codes", exit_codes), ("environment", environment)];
+const TOPICS: [(&str, fn() -> String); 3] = [
+    ("exit-codes", exit_codes),
+    ("environment", environment),
+    ("presets", presets::page),
+];
 
 fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     page(session, &arguments.words)

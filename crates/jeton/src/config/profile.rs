@@ -9,6 +9,8 @@ use url::Url;
 
 /// The keys of a profile.
 pub(super) const KEYS: &[&str] = &[
+    "actor_token",
+    "actor_token_type",
     "audience",
     "cache_ttl",
     "client_auth",
@@ -44,6 +46,7 @@ pub(super) const KEYS: &[&str] = &[
 
 /// Keys that only one preset or grant has a use for: texts, kept by name.
 const OPTIONS: &[&str] = &[
+    "actor_token_type",
     "federation_rule",
     "identity",
     "mount",
@@ -100,6 +103,8 @@ pub struct Profile {
     pub client_key_id: Option<String>,
     /// Where the first refresh token is.
     pub refresh_token: Option<Reference>,
+    /// Where the token is of whoever acts for the subject of an exchange (RFC 8693 section 1.1).
+    pub actor_token: Option<Reference>,
     /// The audience of its tokens.
     pub audience: Vec<String>,
     /// The scopes that are asked for.
@@ -227,6 +232,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Profile, Error> 
         client_key: secret(section, "client_key")?,
         client_key_id: section.text("client_key_id")?,
         refresh_token: secret(section, "refresh_token")?,
+        actor_token: secret(section, "actor_token")?,
         audience: section.texts("audience")?.unwrap_or_default(),
         scopes: section.texts("scopes")?.unwrap_or_default(),
         resource: section.texts("resource")?.unwrap_or_default(),

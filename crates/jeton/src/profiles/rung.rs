@@ -186,6 +186,7 @@ impl Rung {
     async fn exchange(&self, cx: &Context, token: &Secret, request: &TokenRequest) -> Result<Granted, Error> {
         match &self.kind {
             Kind::Exchange(_, exchange) => {
+                let exchange = self.with_actor(cx, exchange).await?;
                 exchange
                     .ask(cx, &self.what, &self.authority, &self.client, token, request)
                     .await
@@ -193,6 +194,17 @@ impl Rung {
             Kind::Target(_, target) => target.ask(cx, &self.what, token).await,
             _ => jwt_bearer::ask(cx, &self.what, &self.authority, &self.client, token, request).await,
         }
+    }
+
+    /// The exchange with whoever acts for the subject, where the profile names one; his token is read when it is used.
+    async fn with_actor(&self, cx: &Context, exchange: &Exchange) -> Result<Exchange, Error> {
+        let mut exchange = exchange.clone();
+        if let Some(actor) = &self.profile.actor_token {
+            let kind = self.profile.options.get("actor_token_type");
+            let kind = super::target::urn(kind.map_or("jwt", String::as_str));
+            exchange.actor = Some((actor.read(cx).await?, kind));
+        }
+        Ok(exchange)
     }
 
     /// Waits until nobody else on this machine uses the session that this rung lives on.
@@ -334,7 +346,10 @@ impl Source for Rung {
                 Presence::ready(reason, self.particulars(below.as_bytes()))
             }
             Kind::JwtBearer(input) | Kind::Exchange(input, _) | Kind::Target(input, _) => {
-                let below = input.identity(&self.wanted);
+                let mut below = input.identity(&self.wanted);
+                if let Some(actor) = &self.profile.actor_token {
+                    below = fingerprint(&[&below, start_of(actor, cx).as_bytes()]);
+                }
                 Presence::ready(
                     format!("stands on {}", from_name(&self.profile)),
                     self.particulars(&below),
@@ -362,7 +377,7 @@ impl Source for Rung {
     }
 }
 
-/// What a session grows from, as far as it is known without asking anybody. It must not change when the session is
+/// What a session grows from, or whoever acts in an exchange, as far as it is known without asking anybody. It must not change when the session is
 /// first stored: what is in the cache by then is still good.
 fn start_of(start: &Reference, cx: &Context) -> String {
     match start {

@@ -188,7 +188,7 @@ pub(super) fn exchange_of(profile: &Profile) -> Exchange {
 }
 
 /// A token type by its last word or its whole name.
-fn urn(kind: &str) -> String {
+pub(super) fn urn(kind: &str) -> String {
     if kind.contains(':') {
         kind.to_owned()
     } else {
