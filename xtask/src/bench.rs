@@ -33,7 +33,12 @@ pub(crate) fn bench(workspace: &Workspace, _: &[String]) -> Outcome {
     // The floor is linked as the release binary is: without the dynamic loader, at a fixed address.
     let mut static_floor = Command::new("rustc");
     static_floor
-        .args(["--edition=2021", "-O", "-Cstrip=symbols", "-Crelocation-model=static"])
+        .args([
+            "--edition=2021",
+            "-O",
+            "-Cstrip=symbols",
+            "-Crelocation-model=static",
+        ])
         .args(["-Ctarget-feature=+crt-static", "src/bin/warm_floor.rs", "-o"])
         .arg(&floor);
     run::check(&peers, &mut static_floor)?;

@@ -2,8 +2,8 @@
 use crate::answer::Answer;
 use crate::broker::{Broker, Live};
 use crate::call::{Access, Call};
-use crate::metrics::Counter;
 use crate::id;
+use crate::metrics::Counter;
 use crate::permission;
 use crate::principal::{self, Principal};
 use crate::problem::{OPERATION, Problem};

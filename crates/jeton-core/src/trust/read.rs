@@ -72,7 +72,7 @@ impl TrustPolicy {
             subject: subject(body)?,
             claims: claims(body)?,
             audience: texts(body, "audience")?,
-            scope: texts(body, "scope")?,
+            scope: scopes(body)?,
             credential: text(body, "credential")?.map(ToOwned::to_owned),
             roles: texts(body, "roles")?,
             ttl: ttl(body)?,
@@ -129,6 +129,13 @@ fn texts(body: &Json, field: &str) -> Result<Vec<String>, PolicyError> {
             texts.ok_or_else(|| wrong(field, "holds something that is no text"))
         }
     }
+}
+
+/// A list, or a text of scopes with spaces between them (RFC 6749 section 3.3).
+fn scopes(body: &Json) -> Result<Vec<String>, PolicyError> {
+    let texts = texts(body, "scope")?;
+    let words = texts.iter().flat_map(|text| text.split_ascii_whitespace());
+    Ok(words.map(ToOwned::to_owned).collect())
 }
 
 fn subject(body: &Json) -> Result<Option<Pattern>, PolicyError> {

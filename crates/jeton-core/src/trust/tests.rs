@@ -215,3 +215,17 @@ fn lint_names_what_is_wider_than_it_looks() {
     let number = r#""subject":"s","claim_pattern":{"exp":"1","repository_owner_id":"42"}"#;
     assert_eq!(codes(number), ["never-matches"]);
 }
+
+#[test]
+fn scopes_are_a_list_or_words_of_a_text() {
+    let rows = [
+        (r#""read write""#, vec!["read", "write"]),
+        (r#"["read","write"]"#, vec!["read", "write"]),
+        (r#"" read ""#, vec!["read"]),
+        ("[]", vec![]),
+    ];
+    for (scope, expected) in rows {
+        let text = format!(r#"{{"issuer":"{GITHUB}","subject":"s","scope":{scope}}}"#);
+        assert_eq!(policy(&text).expect("policy").scope, expected, "{scope}");
+    }
+}
