@@ -218,11 +218,11 @@ fn lint_names_what_is_wider_than_it_looks() {
 
 #[test]
 fn scopes_are_a_list_or_words_of_a_text() {
-    let rows = [
-        (r#""read write""#, vec!["read", "write"]),
-        (r#"["read","write"]"#, vec!["read", "write"]),
-        (r#"" read ""#, vec!["read"]),
-        ("[]", vec![]),
+    let rows: [(&str, &[&str]); 4] = [
+        (r#""read write""#, &["read", "write"]),
+        (r#"["read","write"]"#, &["read", "write"]),
+        (r#"" read ""#, &["read"]),
+        ("[]", &[]),
     ];
     for (scope, expected) in rows {
         let text = format!(r#"{{"issuer":"{GITHUB}","subject":"s","scope":{scope}}}"#);
