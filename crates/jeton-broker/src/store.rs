@@ -15,11 +15,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+mod alone;
 mod arg;
 mod error;
 pub mod migration;
 mod row;
 
+use alone::Alone;
 pub use arg::Arg;
 pub use error::StoreError;
 pub use row::Row;
@@ -90,7 +92,7 @@ enum Pools {
 pub struct Tx(Open);
 
 enum Open {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Alone),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -205,7 +207,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(Tx(match &self.0 {
-            Pools::Sqlite { write, .. } => Open::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Sqlite { write, .. } => Open::Sqlite(Alone::begin(write, "BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => Open::Postgres(pool.begin().await?),
         }))
     }
@@ -217,7 +219,7 @@ impl Store {
     /// [`StoreError`].
     pub async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(Tx(match &self.0 {
-            Pools::Sqlite { read, .. } => Open::Sqlite(read.begin().await?),
+            Pools::Sqlite { read, .. } => Open::Sqlite(Alone::begin(read, "BEGIN").await?),
             Pools::Postgres(pool) => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 Open::Postgres(pool.begin_with(begin).await?)
@@ -258,7 +260,7 @@ impl Tx {
     pub async fn rows(&mut self, sql: impl SqlSafeStr, args: Vec<Arg>) -> Result<Vec<Row>, StoreError> {
         match &mut self.0 {
             Open::Sqlite(tx) => {
-                let rows: Vec<SqliteRow> = run!(Sqlite, (**tx), sql, args, fetch_all)?;
+                let rows: Vec<SqliteRow> = run!(Sqlite, tx.connection()?, sql, args, fetch_all)?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Open::Postgres(tx) => {
@@ -282,7 +284,7 @@ impl Tx {
     /// [`StoreError`].
     pub async fn execute(&mut self, sql: impl SqlSafeStr, args: Vec<Arg>) -> Result<u64, StoreError> {
         match &mut self.0 {
-            Open::Sqlite(tx) => run!(Sqlite, (**tx), sql, args, execute)
+            Open::Sqlite(tx) => run!(Sqlite, tx.connection()?, sql, args, execute)
                 .map(|done: sqlx::sqlite::SqliteQueryResult| done.rows_affected()),
             Open::Postgres(tx) => run!(Postgres, (**tx), sql, args, execute)
                 .map(|done: sqlx::postgres::PgQueryResult| done.rows_affected()),
@@ -308,7 +310,7 @@ impl Tx {
     /// [`StoreError`]; then nothing of it happened, or nobody can tell because the connection went away meanwhile.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
-            Open::Sqlite(tx) => Ok(tx.commit().await?),
+            Open::Sqlite(tx) => tx.commit().await,
             Open::Postgres(tx) => Ok(tx.commit().await?),
         }
     }

@@ -249,3 +249,47 @@ async fn a_backup_restores_into_a_new_database_and_a_changed_one_is_refused() {
     );
     assert!(audit::verify(&store, &live.keyring, None).await.unwrap().is_ok());
 }
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_nothing_else_and_is_over_when_there_is_room() {
+    let server = Server::start().await;
+    let store = &server.broker.store;
+    if store.is_postgres() {
+        // Its own disk is its own business: it says so, and the class of that is in the store's table.
+        return;
+    }
+    let large =
+        |n: usize| json!({"name": format!("c{n}"), "provider": "generic", "secret": "x".repeat(200_000)});
+    server.made("POST", "/credentials", large(0)).await;
+    // SQLite may not grow beyond what it has.
+    let pages = store
+        .row("PRAGMA page_count", vec![])
+        .await
+        .unwrap()
+        .unwrap()
+        .int(0)
+        .unwrap();
+    let bound = |pages: i64| sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+    store.execute(bound(pages), vec![]).await.unwrap();
+    for n in 1..4 {
+        let answered = server
+            .call("POST", "/credentials", &server.admin, Some(large(n)))
+            .await;
+        assert_eq!(
+            (answered.status, answered.field("retry-after")),
+            (503, Some("1")),
+            "{answered:?}"
+        );
+    }
+    assert_eq!(
+        server
+            .call("GET", "/credentials", &server.admin, None)
+            .await
+            .json()["total"],
+        1
+    );
+    store.execute(bound(pages * 100), vec![]).await.unwrap();
+    server.made("POST", "/credentials", large(4)).await;
+    let live = server.broker.live_full();
+    assert!(audit::verify(store, &live.keyring, None).await.unwrap().is_ok());
+}
