@@ -87,6 +87,12 @@ const TABLES: &[Table] = &[
         key: "name",
     },
     Table {
+        name: "trust_policies",
+        texts: &["name", "issuer", "body", "mac"],
+        numbers: &["created_at", "updated_at"],
+        key: "name",
+    },
+    Table {
         name: "audit",
         texts: &["record", "hash"],
         numbers: &["seq", "at"],

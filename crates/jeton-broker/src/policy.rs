@@ -230,3 +230,25 @@ pub async fn keep_files(
     }
     tx.commit().await
 }
+
+/// Puts policies under a code of the newest key; how many. One that no broker wrote stays what it is: nothing.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn recode(store: &Store, keyring: &Keyring) -> Result<u64, StoreError> {
+    let sql = "SELECT name, body, mac, created_at, updated_at FROM trust_policies WHERE mac NOT LIKE $1";
+    let newest = format!("v{}:%", keyring.newest());
+    let mut changed = 0;
+    for row in store.rows(sql, vec![newest.into()]).await? {
+        let (name, body, code) = (row.text(0)?, row.text(1)?, row.text(2)?);
+        if !keyring.is_coded(&message(&name, &body), &code) {
+            continue;
+        }
+        let sql = "UPDATE trust_policies SET mac = $1 WHERE name = $2 AND mac = $3";
+        let fresh = keyring.code(&message(&name, &body));
+        changed += store
+            .execute(sql, vec![fresh.into(), name.into(), code.into()])
+            .await?;
+    }
+    Ok(changed)
+}

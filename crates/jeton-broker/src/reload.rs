@@ -86,6 +86,7 @@ fn fingerprint(broker: &Broker, origin: &Origin) -> [u8; 32] {
     };
     add(&origin.path);
     add(&live.config.keyring);
+    add(&live.config.signing_key);
     live.config
         .issuers
         .iter()

@@ -5,6 +5,7 @@ use crate::binding::{self, Bound};
 use crate::broker::KEYRING_CHECK;
 use crate::keyring::{Keyring, SealError, version_of};
 use crate::store::{Store, StoreError};
+use crate::{policy, session};
 use jeton_core::UnixTime;
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
@@ -82,7 +83,11 @@ pub async fn run(store: &Store, keyring: &Keyring, now: UnixTime, dry: bool) -> 
             last = id;
         }
     }
-    let codes = codes(store, keyring, dry).await?;
+    let mut codes = codes(store, keyring, dry).await?;
+    if !dry {
+        codes += policy::recode(store, keyring).await?;
+        codes += session::record::recode(store, keyring).await?;
+    }
     if !dry && tally.changed + codes > 0 {
         let mut tx = store.begin().await?;
         let record = Record::new("keyring.rotate", "allow")

@@ -227,3 +227,33 @@ pub async fn sweep(store: &Store, now: UnixTime) -> Result<usize, StoreError> {
     store.execute(orphans, vec![]).await?;
     Ok(rows.len())
 }
+
+/// Puts sessions that go on, and their grants, under a code of the newest key; how many.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn recode(store: &Store, keyring: &Keyring) -> Result<u64, StoreError> {
+    let newest = format!("v{}:%", keyring.newest());
+    let sql = "SELECT id, project_id, agent_id, user_name, users, opener_issuer, opener_subject, created_at, \
+               lease_until, ended_at, mac FROM sessions WHERE ended_at IS NULL AND mac NOT LIKE $1";
+    let mut changed = 0;
+    for row in store.rows(sql, vec![(&newest).into()]).await? {
+        let Some(session) = Session::read(&row, keyring)? else {
+            continue;
+        };
+        let sql = "UPDATE sessions SET mac = $1 WHERE id = $2";
+        let args = vec![keyring.code(&session.message()).into(), (&session.id).into()];
+        changed += store.execute(sql, args).await?;
+        for granted in grants(store, keyring, &session.id, UnixTime::from_millis(0)).await? {
+            let sql = "UPDATE session_grants SET mac = $1 WHERE session_id = $2 AND user_name = $3 AND provider = $4";
+            let args = vec![
+                keyring.code(&granted.message(&session.id)).into(),
+                (&session.id).into(),
+                granted.user.as_deref().unwrap_or_default().into(),
+                (&granted.provider).into(),
+            ];
+            changed += store.execute(sql, args).await?;
+        }
+    }
+    Ok(changed)
+}

@@ -171,6 +171,23 @@ impl Server {
         std::fs::write(self.folder.path().join("policies").join(name), text).unwrap();
     }
 
+    /// Adds a key, seals everything again with it, and takes the old one away.
+    pub(crate) async fn new_key_only(&self) {
+        let path = self.folder.path().join("keyring.json");
+        let old = std::fs::read_to_string(&path).unwrap();
+        let (both, _) = jeton_broker::keyring::extended(Some(&old)).unwrap();
+        private(&path, &both);
+        self.reload().await.unwrap();
+        let keyring = std::sync::Arc::clone(&self.broker.live_full().keyring);
+        let now = self.clock.now().wall;
+        let tally = jeton_broker::rotation::run(&self.broker.store, &keyring, now, false);
+        assert!(tally.await.unwrap().broken.is_empty());
+        let mut versions: Map<String, Value> = serde_json::from_str(&both).unwrap();
+        versions.remove("1");
+        private(&path, &Value::Object(versions).to_string());
+        self.reload().await.unwrap();
+    }
+
     /// Reads the settings again.
     pub(crate) async fn reload(&self) -> Result<(), jeton::Error> {
         let path = self.folder.path().join("broker.toml");

@@ -401,3 +401,30 @@ async fn d5_d13_a_session_that_missed_two_renewals_is_over_with_all_that_it_had(
     let bindings = server.call("GET", "/role_bindings?size=500", &admin, None).await;
     assert!(!bindings.text.contains("token-reader"), "{bindings:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d14_sessions_and_policies_outlive_the_key_that_they_were_coded_with() {
+    let server = Server::start().await;
+    let (project, agent) = server.place().await;
+    let github = server
+        .credential(&server.admin, &project, "github", json!("ghp"))
+        .await;
+    let session = opened(
+        &server,
+        json!({"project": project, "agent": agent, "user": "alice"}),
+    )
+    .await;
+    let body = json!({"issuer": server.issuer.url(), "subject": "s", "audience": "https://x"});
+    server.made("PUT", "/trust_policies/p", body).await;
+    server.new_key_only().await;
+    let path = format!("/credentials/{github}/token");
+    assert_eq!(
+        server
+            .call("GET", &path, &text(&session, "token"), None)
+            .await
+            .status,
+        200
+    );
+    let exchanged = server.exchange(&server.token("s"), &[]).await;
+    assert_eq!(exchanged.status, 200, "{exchanged:?}");
+}

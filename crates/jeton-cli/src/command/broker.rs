@@ -13,6 +13,7 @@ mod operate;
 mod person;
 mod policy;
 mod serve;
+mod sessions;
 
 pub(super) const COMMAND: Command = Command {
     name: "broker",
@@ -30,7 +31,7 @@ Examples:
   jeton broker get ci-github
 
 The configuration of a server is --config, else $JETON_BROKER_CONFIG, else broker.toml in the current folder; every key
-of it is also a variable (JETON_BROKER_LISTEN). put, get, list and bind talk to a running broker.";
+of it is also a variable (JETON_BROKER_LISTEN). put, get, list, bind and session talk to a running broker.";
 
 /// Run a broker of credentials, operate it, or ask one
 #[derive(clap::Args, Clone, Debug)]
@@ -75,6 +76,15 @@ enum Verb {
         #[command(subcommand)]
         action: operate::KeyringAction,
     },
+    /// The key that signs the broker's own tokens
+    #[command(
+        after_help = "Examples:\n  jeton broker signing-key rotate\n  jeton broker signing-key rotate --config \
+                            /etc/jeton/broker.toml"
+    )]
+    SigningKey {
+        #[command(subcommand)]
+        action: operate::SigningKeyAction,
+    },
     /// The record of what was done
     #[command(
         after_help = "Examples:\n  jeton broker audit verify\n  jeton broker audit export > audit.jsonl"
@@ -115,6 +125,15 @@ enum Verb {
                             https://issuer.example.com"
     )]
     Bind(person::Bind),
+    /// Sessions by hand: what a job would get
+    #[command(
+        after_help = "Examples:\n  jeton broker session open --project shop --agent deployer\n  jeton broker session \
+                            show ID\n  jeton broker session end ID"
+    )]
+    Session {
+        #[command(subcommand)]
+        action: sessions::Action,
+    },
 }
 
 fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
@@ -125,6 +144,8 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         Verb::Migrate => operate::migrate(session),
         Verb::RotateKeys { dry_run } => operate::rotate(session, *dry_run),
         Verb::Keyring { action } => operate::keyring(session, action),
+        Verb::SigningKey { action } => operate::signing_key(session, action),
+        Verb::Session { action } => sessions::run(session, action),
         Verb::Audit { action } => operate::audit(session, action),
         Verb::Backup(backup) => operate::backup(session, backup),
         Verb::Restore(backup) => operate::restore(session, backup),

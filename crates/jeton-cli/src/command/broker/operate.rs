@@ -8,7 +8,7 @@ use jeton_broker::config::Config;
 use jeton_broker::keyring::{self, Keyring};
 use jeton_broker::setup::{self, Wishes};
 use jeton_broker::store::{Store, StoreError, migration};
-use jeton_broker::{audit, dump, rotation};
+use jeton_broker::{audit, dump, own_issuer, rotation};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,13 @@ pub(super) enum KeyringAction {
     /// List the versions
     #[command(after_help = "Examples:\n  jeton broker keyring list")]
     List,
+}
+
+#[derive(clap::Subcommand, Clone, Debug)]
+pub(super) enum SigningKeyAction {
+    /// Put a fresh key in front; it signs from now on, and what older keys signed is verified until it ends
+    #[command(after_help = "Examples:\n  jeton broker signing-key rotate")]
+    Rotate,
 }
 
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -236,6 +243,17 @@ pub(super) fn keyring(session: &Session, action: &KeyringAction) -> Result<Exit,
                 .note("keep a copy of the keyring; running brokers notice it, and `jeton broker rotate-keys` does the rest");
         }
     }
+    Ok(Exit::Done)
+}
+
+pub(super) fn signing_key(session: &Session, action: &SigningKeyAction) -> Result<Exit, Failure> {
+    let SigningKeyAction::Rotate = action;
+    let config = configuration(session)?;
+    let key = own_issuer::rotate(&config.signing_key).map_err(|wrong| Failure::usage(wrong.to_string()))?;
+    session.output.line(&key)?;
+    session
+        .output
+        .note("running brokers notice it; where there are several, give all of them the same file");
     Ok(Exit::Done)
 }
 

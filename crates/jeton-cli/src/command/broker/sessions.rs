@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::table;
 use jeton::Secret;
+use jeton::core::redact;
 use serde_json::{Value, json};
 
 /// What to do with sessions
@@ -118,7 +119,12 @@ fn token(session: &Session, named: &Named) -> Result<Exit, Failure> {
 
 fn end(session: &Session, named: &Named) -> Result<Exit, Failure> {
     let client = Client::new(session, &named.place)?;
-    client.ask(session, "DELETE", client.url(&["sessions", &named.id], &[])?, None)?;
+    client.ask(
+        session,
+        "DELETE",
+        client.url(&["sessions", &named.id], &[])?,
+        None,
+    )?;
     session.output.note("the session is over");
     Ok(Exit::Done)
 }
@@ -127,8 +133,13 @@ fn items<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     answer[name].as_array().into_iter().flatten()
 }
 
+/// A text of an answer, as it is where it prints: an id looks like a token and is none.
 fn text(item: &Value, name: &str) -> String {
-    jeton::core::redact::foreign(item[name].as_str().unwrap_or_default(), &[])
+    let text = item[name].as_str().unwrap_or_default();
+    if redact::is_printable(text) {
+        return text.to_owned();
+    }
+    redact::foreign(text, &[])
 }
 
 /// A provider, with the name of the MCP server where it is one.
