@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz` and `cargo xtask nightly`: the targets of `fuzz/`, for some seconds each.
+//! `cargo xtask fuzz`, and the fuzzing of `cargo xtask nightly`: the targets of `fuzz/`, for some seconds each.
 
 use crate::run::{self, Tally};
 use crate::workspace::Workspace;
@@ -23,12 +23,12 @@ pub(crate) fn fuzz(workspace: &Workspace, arguments: &[String]) -> Outcome {
     suite::finish(drive(workspace, seconds, target.map(String::as_str))?)
 }
 
-/// The recipe of the night.
-pub(crate) fn nightly(workspace: &Workspace, _: &[String]) -> Outcome {
+/// Every target for longer.
+pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
     let nightly = || run::is_here("rustup", "--version") && rustup_has_nightly(workspace);
     if !run::is_here("cargo-fuzz", "--version") || !nightly() {
         report::note("cargo-fuzz or a nightly compiler is not installed: the stable driver runs instead");
-        return suite::finish(drive(workspace, NIGHT, None)?);
+        return drive(workspace, NIGHT, None);
     }
     let mut tally = Tally::default();
     for target in names(workspace)? {
@@ -44,7 +44,7 @@ pub(crate) fn nightly(workspace: &Workspace, _: &[String]) -> Outcome {
         }
         tally.count(outcome.is_ok());
     }
-    suite::finish(tally)
+    Ok(tally)
 }
 
 /// Runs the driver of stable Rust.

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Where the scripts and lock files are.
 const SCRIPTS: &str = "tests/strangers";
 
+/// What a headless Chromium is called.
+const CHROMIUMS: &[&str] = &["chromium-headless-shell", "chromium", "google-chrome"];
+
 /// How long our issuer may take to start.
 const START: Duration = Duration::from_secs(10);
 
@@ -61,6 +64,26 @@ fn asks_our_issuer(script: &Path) -> bool {
     std::fs::read_to_string(script).is_ok_and(|text| text.contains("JETON_ISSUER"))
 }
 
+/// Pages in a headless Chromium, where one is installed: too much to install for every check.
+pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
+    const PAGES: &str = "chromium_pages.py";
+    let mut tally = Tally::default();
+    if !CHROMIUMS.iter().any(|name| run::is_here(name, "--version")) {
+        report::note("no Chromium is installed: its pages are left out");
+        return Ok(tally);
+    }
+    let jeton = workspace.program("jeton")?;
+    let folder = workspace.target.join("strangers");
+    make(&folder)?;
+    copy(
+        &workspace.root.join(SCRIPTS).join("night").join(PAGES),
+        &folder.join(PAGES),
+    )?;
+    let issuer = Issuer::start(&jeton, &folder, ALGORITHMS[0])?;
+    tally.count(run_script(&folder, PAGES, &jeton, &issuer.url)?);
+    Ok(tally)
+}
+
 /// The scripts, by name.
 fn scripts(workspace: &Workspace) -> Outcome<Vec<String>> {
     here(workspace, &[".mjs", ".py"])
@@ -73,7 +96,7 @@ fn here(workspace: &Workspace, endings: &[&str]) -> Outcome<Vec<String>> {
         .iter()
         .filter_map(|name| name.strip_prefix(SCRIPTS)?.strip_prefix('/'));
     Ok(here
-        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
+        .filter(|name| !name.contains('/') && endings.iter().any(|ending| name.ends_with(ending)))
         .map(str::to_owned)
         .collect())
 }
