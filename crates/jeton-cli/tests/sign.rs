@@ -16,7 +16,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jeton_test::sigstore::{FULCIO, Flaw, Outage, REKOR, Sigstore};
 use jeton_test::{Command, IssuerProcess, Run, Sandbox};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{BufRead, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -627,4 +627,57 @@ fn c6_the_doctor_says_whether_a_signature_would_be_accepted() {
     ]);
     run.envs(&scene.issuer.environment("github")).run().ended(2);
     scene.in_ci(&["doctor"]).run().ended(2);
+}
+
+/// Follows a page as a browser does: the place it sends to.
+fn sent_to(url: &str) -> String {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let mut lines = answer.lines();
+    let place = lines.find_map(|line| {
+        line.split_once(": ")
+            .filter(|(name, _)| name.eq_ignore_ascii_case("location"))
+    });
+    place.map_or_else(String::new, |(_, place)| place.to_owned())
+}
+
+#[test]
+fn b13_a_person_signs_in_the_browser_with_the_id_token() {
+    let scene = Scene::new(&[]);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_jeton"))
+        .args(SIGN)
+        .args([
+            "--browser",
+            "--oidc-issuer",
+            scene.issuer.url(),
+            "--fulcio-url",
+            scene.sigstore.url(),
+        ])
+        .args(["--rekor-url", scene.sigstore.url(), "--trusted-root", "root.json"])
+        .env_clear()
+        .env("HOME", scene.sandbox.path("home"))
+        .current_dir(scene.sandbox.path(""))
+        .stdin(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut lines = stderr.lines().map(Result::unwrap);
+    let page = lines.find(|line| line.trim().starts_with("http://")).unwrap();
+    sent_to(&sent_to(page.trim()));
+    let rest: Vec<String> = lines.collect();
+    assert!(child.wait().unwrap().success(), "{rest:?}");
+    let asked = scene.sigstore.asked();
+    let said = claims(asked[0].request.token());
+    assert_eq!(
+        (said["aud"].as_str(), said["email_verified"].as_bool()),
+        (Some("sigstore"), Some(true))
+    );
+    scene
+        .verify("b.json", said["email"].as_str().unwrap(), &[])
+        .ended(0);
 }

@@ -179,3 +179,95 @@ fn runner(claims: &Reader<'_>) -> Result<String, Error> {
         _ => claims.needed("runner_id").map(str::to_owned),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(claims: &Value) -> Result<Value, Error> {
+        let json = jeton_core::json::parse(claims.to_string().as_bytes()).unwrap();
+        predicate(&Claims::strict(json).unwrap())
+    }
+
+    fn of_github() -> Value {
+        json!({
+            "iss": "https://token.actions.githubusercontent.com", "repository": "acme/app", "ref": "refs/tags/v1",
+            "sha": "abc", "run_id": "7", "run_attempt": "2", "event_name": "push", "repository_id": "1",
+            "workflow_ref": "acme/app/.github/workflows/w.yml@refs/tags/v1",
+            "job_workflow_ref": "acme/shared/.github/workflows/b.yml@refs/heads/main",
+        })
+    }
+
+    #[test]
+    fn b14_github_says_what_was_built_by_which_workflow_in_which_run() {
+        assert_eq!(
+            said(&of_github()).unwrap(),
+            json!({
+                "buildDefinition": {
+                    "buildType": "https://actions.github.io/buildtypes/workflow/v1",
+                    "externalParameters": {"workflow": {
+                        "ref": "refs/tags/v1", "repository": "https://github.com/acme/app",
+                        "path": ".github/workflows/w.yml",
+                    }},
+                    "internalParameters": {"github": {"event_name": "push", "repository_id": "1"}},
+                    "resolvedDependencies": [{
+                        "uri": "git+https://github.com/acme/app@refs/tags/v1", "digest": {"gitCommit": "abc"},
+                    }],
+                },
+                "runDetails": {
+                    "builder": {"id": "https://github.com/acme/shared/.github/workflows/b.yml@refs/heads/main"},
+                    "metadata": {"invocationId": "https://github.com/acme/app/actions/runs/7/attempts/2"},
+                },
+            })
+        );
+        let mut own = of_github();
+        own["iss"] = json!("https://ghe.example.com/_services/token");
+        let builder = &said(&own).unwrap()["runDetails"]["builder"]["id"];
+        assert!(
+            builder
+                .as_str()
+                .unwrap()
+                .starts_with("https://ghe.example.com/acme/shared/")
+        );
+    }
+
+    #[test]
+    fn b14_a_build_without_a_builder_has_no_provenance() {
+        // (what is changed, whether there is provenance all the same)
+        let rows = [
+            ("job_workflow_ref", json!(""), false),
+            ("repository", Value::Null, false),
+            ("repository", json!(""), false),
+            ("sha", json!(""), true),
+            ("run_id", Value::Null, true),
+        ];
+        for (claim, value, expected) in rows {
+            let mut claims = of_github();
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
+                value => claims[claim] = value,
+            }
+            assert_eq!(said(&claims).is_ok(), expected, "{claim}");
+        }
+        let nobody = said(&json!({"iss": "https://issuer.example.com", "sub": "x"})).unwrap_err();
+        assert!(nobody.hint().unwrap().contains("--predicate"));
+    }
+
+    #[test]
+    fn b14_gitlab_says_which_runner_ran_which_job() {
+        let claims = json!({
+            "iss": "https://gitlab.example.com", "project_path": "acme/app", "ref_path": "refs/heads/main", "sha": "abc",
+            "ci_config_ref_uri": "gitlab.example.com/acme/app//.gitlab-ci.yml@refs/heads/main", "runner_id": 12,
+            "job_id": "99",
+        });
+        let said = said(&claims).unwrap();
+        assert_eq!(
+            said["runDetails"]["builder"]["id"],
+            "https://gitlab.example.com/acme/app/-/runners/12"
+        );
+        let invocation = &said["runDetails"]["metadata"]["invocationId"];
+        assert_eq!(invocation, "https://gitlab.example.com/acme/app/-/jobs/99");
+        let source = &said["buildDefinition"]["resolvedDependencies"][0]["uri"];
+        assert_eq!(source, "git+https://gitlab.example.com/acme/app@refs/heads/main");
+    }
+}

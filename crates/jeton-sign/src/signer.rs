@@ -267,3 +267,14 @@ pub fn shown(signed: &Signed) -> String {
     let name = signed.identity.as_deref().unwrap_or("nobody by name");
     redact::foreign(name, &[])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_can_be_waited_for_on_any_thread() {
+        fn can<T: Send>(_: &impl Fn(&'static Signer, &'static Content) -> T) {}
+        can(&|signer, content| signer.sign(content));
+    }
+}
