@@ -14,7 +14,7 @@ mod verdicts;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jeton_test::sigstore::{FULCIO, Flaw, Outage, REKOR, Sigstore};
-use jeton_test::{Command, IssuerProcess, Run, Sandbox};
+use jeton_test::{Command, IssuerProcess, Run, Sandbox, Upstream};
 use serde_json::{Value, json};
 use std::io::{BufRead, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -680,4 +680,71 @@ fn b13_a_person_signs_in_the_browser_with_the_id_token() {
     scene
         .verify("b.json", said["email"].as_str().unwrap(), &[])
         .ended(0);
+}
+
+#[test]
+fn b17_public_hosts_are_never_dialled_when_others_are_named() {
+    let scene = Scene::new(&[]);
+    // Every way out of this machine leads through here.
+    let proxy = Upstream::saying("HTTP/1.1 502 X\r\ncontent-length: 0\r\n\r\n");
+    let out = |command: Command| {
+        command
+            .env("HTTPS_PROXY", proxy.url())
+            .env("HTTP_PROXY", proxy.url())
+    };
+    out(scene.in_ci(&SIGN)).run().ended(0);
+    out(scene.command(&SIGN).envs(&scene.issuer.environment("github")))
+        .run()
+        .ended(0);
+    let verify = [
+        "verify-bundle",
+        "f",
+        "--bundle",
+        "b.json",
+        "--trusted-root",
+        "root.json",
+    ];
+    let who = [
+        "--certificate-identity-regexp",
+        ".*",
+        "--certificate-oidc-issuer",
+        scene.issuer.url(),
+    ];
+    out(scene.sandbox.command([&verify[..], &who[..]].concat()))
+        .run()
+        .ended(0);
+    // A person of a private instance does not log in at the public issuer.
+    out(scene.trusting(&[&SIGN[..], &["--device"]].concat()))
+        .run()
+        .ended(2);
+    let seen: Vec<_> = proxy.seen().iter().map(|seen| seen.line().to_owned()).collect();
+    assert!(seen.is_empty(), "{seen:?}");
+    // Where nobody else is named, it is the public repository that is asked first, and no token before that.
+    let before = scene.issuer.count("github");
+    let public = scene
+        .sandbox
+        .command(SIGN)
+        .envs(&scene.issuer.environment("github"));
+    let run = out(public).arg("--max-attempts").arg("1").run();
+    assert_ne!(run.code, Some(0));
+    let first = proxy.seen()[0].line().to_owned();
+    assert!(
+        first.starts_with("CONNECT tuf-repo-cdn.sigstore.dev:443"),
+        "{first}"
+    );
+    assert_eq!(scene.issuer.count("github"), before);
+}
+
+#[test]
+fn b11_a_batch_does_not_use_a_certificate_that_has_ended() {
+    let scene = Scene::new(&[]);
+    scene.sigstore.flaw(Flaw::Expired);
+    scene.sandbox.write("g", "g");
+    scene.sandbox.write("out/keep", "");
+    let command = scene.command(&["sign", "f", "g", "--bundle-dir", "out", "--batch"]);
+    command.envs(&scene.issuer.environment("github")).run().ended(0);
+    assert_eq!(
+        (scene.issuer.count("github"), scene.sigstore.count(FULCIO)),
+        (2, 2)
+    );
 }
