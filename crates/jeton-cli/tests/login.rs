@@ -287,10 +287,10 @@ fn b13_d24_a_browser_login_is_followed_as_a_browser_does() {
         ("authorize", "nostate", "400", 5),
         ("authorize", "wrongredirectiss", "400", 8),
         ("authorize", "nocode", "400", 8),
-        ("token", "wrongnonce", "", 8),
-        ("token", "badsig", "", 8),
-        ("token", "wrongaud", "", 8),
-        ("token", "wrongiss", "", 8),
+        ("token", "wrongnonce", "400", 8),
+        ("token", "badsig", "400", 8),
+        ("token", "wrongaud", "400", 8),
+        ("token", "wrongiss", "400", 8),
         ("token", "einvalidgrant", "400", 4),
     ];
     for (route, fault, page, code) in rows {

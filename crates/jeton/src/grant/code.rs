@@ -103,6 +103,18 @@ impl<'a> Login<'a> {
     /// `Class::Timeout` when nobody came in time, `Class::Refused` when the server or the person said no,
     /// `Class::Trust` when a callback named another issuer.
     pub async fn finish(self, cx: &Context) -> Result<LoggedIn, Error> {
+        Ok(self.finish_with(cx, async |_| Ok(())).await?.0)
+    }
+
+    /// The same with a check of what was granted, before the person is told that all is well.
+    ///
+    /// # Errors
+    /// As [`Login::finish`], and whatever `check` fails with.
+    pub async fn finish_with<T>(
+        self,
+        cx: &Context,
+        check: impl AsyncFnOnce(&LoggedIn) -> Result<T, Error>,
+    ) -> Result<(LoggedIn, T), Error> {
         let expected = callback::Expected {
             state: &self.state,
             issuer: &self.authority.issuer,
@@ -110,16 +122,27 @@ impl<'a> Login<'a> {
         let waiting = callback::wait(&self.listener, expected, self.what);
         let callback = cx.bounded(self.what, waiting).await?;
         let redeemed = match callback.code() {
-            Ok(code) => self.redeem(cx, code).await,
+            Ok(code) => self.checked(cx, code, check).await,
             Err(said) => Err(said),
         };
         callback
             .answer(redeemed.as_ref().err().map(ToString::to_string))
             .await;
-        redeemed.map(|granted| LoggedIn {
-            granted,
-            nonce: self.nonce,
-        })
+        redeemed
+    }
+
+    async fn checked<T>(
+        &self,
+        cx: &Context,
+        code: &str,
+        check: impl AsyncFnOnce(&LoggedIn) -> Result<T, Error>,
+    ) -> Result<(LoggedIn, T), Error> {
+        let done = LoggedIn {
+            granted: self.redeem(cx, code).await?,
+            nonce: self.nonce.clone(),
+        };
+        let checked = check(&done).await?;
+        Ok((done, checked))
     }
 
     async fn redeem(&self, cx: &Context, code: &str) -> Result<Granted, Error> {

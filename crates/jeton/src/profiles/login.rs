@@ -82,10 +82,7 @@ impl Profiles {
         let what = format!("login \"{name}\"");
         let (authority, client) = self.party(profile)?;
         let party = (&authority, &client);
-        let (granted, nonce) = self.granted(profile, party, flow, prompt, &what).await?;
-        let subject = self
-            .subject(profile, party, &granted, nonce.as_deref(), &what)
-            .await?;
+        let (granted, subject) = self.granted(profile, party, flow, prompt, &what).await?;
         let session = Session {
             key: self.session_key(profile)?,
             subject: subject.clone(),
@@ -116,10 +113,11 @@ impl Profiles {
         })
     }
 
+    /// What was granted, and to whom: the ID token is verified before anybody is told that all is well.
     async fn granted(
         &self,
         profile: &Profile,
-        (authority, client): (&Authority, &Client),
+        party @ (authority, client): (&Authority, &Client),
         flow: LoginFlow,
         prompt: &dyn LoginPrompt,
         what: &str,
@@ -128,16 +126,19 @@ impl Profiles {
         match flow {
             LoginFlow::Device => {
                 let show = |p: &device::Prompt| prompt.show(&Prompted::Device(p));
-                Ok((
-                    device::login(&self.cx, what, authority, client, &request, show).await?,
-                    None,
-                ))
+                let granted = device::login(&self.cx, what, authority, client, &request, show).await?;
+                let subject = self.subject(profile, party, &granted, None, what).await?;
+                Ok((granted, subject))
             }
             LoginFlow::Browser => {
                 let login = code::Login::start(&self.cx, what, authority, client, &request).await?;
                 prompt.show(&Prompted::Browser(login.url()));
-                let done = login.finish(&self.cx).await?;
-                Ok((done.granted, Some(done.nonce)))
+                let check = async |done: &code::LoggedIn| {
+                    self.subject(profile, party, &done.granted, Some(&done.nonce), what)
+                        .await
+                };
+                let (done, subject) = login.finish_with(&self.cx, check).await?;
+                Ok((done.granted, subject))
             }
         }
     }
