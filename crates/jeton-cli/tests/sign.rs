@@ -748,3 +748,30 @@ fn b11_a_batch_does_not_use_a_certificate_that_has_ended() {
         (2, 2)
     );
 }
+
+#[test]
+fn b14_a_log_whose_clock_is_a_little_ahead_is_waited_for() {
+    for (ahead, code) in [(2, 0), (3600, 8)] {
+        let scene = Scene::new(&[]);
+        scene.sigstore.flaw(Flaw::Ahead(ahead));
+        let run = scene.in_ci(&SIGN).run().ended(code);
+        assert_eq!(scene.sandbox.path("b.json").exists(), code == 0);
+        match code {
+            0 => assert!(run.elapsed >= Duration::from_millis(900), "{run:?}"),
+            _ => assert!(run.stderr.contains("future"), "{}", run.stderr),
+        }
+    }
+    let scene = Scene::new(&[]);
+    let stamped = scene
+        .in_ci(&SIGN)
+        .arg("--timestamp-server-url")
+        .arg(scene.sigstore.url())
+        .run()
+        .ended(4);
+    assert!(stamped.stderr.contains("/api/v1/timestamp"), "{}", stamped.stderr);
+    assert_eq!(
+        scene.sigstore.count(REKOR),
+        0,
+        "nothing is logged that would have no time"
+    );
+}

@@ -12,7 +12,7 @@ use crate::statement::{Attestation, PAYLOAD_TYPE};
 use crate::verification::{self, Level};
 use crate::{Artifact, Bundle, Key, timestamp};
 use jeton::{Class, Context, Error};
-use jeton_core::{Claims, redact};
+use jeton_core::{Claims, UnixTime, redact};
 use sigstore_bundle::builder::{BundleV03, VerificationMaterialV03};
 use sigstore_crypto::hash::sha256;
 use sigstore_trust_root::TrustedRoot;
@@ -28,6 +28,9 @@ mod unverified;
 
 /// A certificate that has less left than this is not used for another signature.
 const LEAST_LEFT: Duration = Duration::from_secs(30);
+
+/// How far the log's clock may be ahead of ours and still be waited for. More is told as what it is.
+const MOST_AHEAD: Duration = Duration::from_secs(10);
 
 /// What is signed.
 #[derive(Clone, Debug)]
@@ -179,6 +182,7 @@ impl Signer {
             None => bundle,
         };
         let bundle = bundle.into_bundle();
+        catch_up(cx, &entry).await;
         self.verify(content, &bundle, certificate, &entry)?;
         Ok(Signed {
             bundle,
@@ -252,6 +256,17 @@ fn digest(content: &Content, signed: &SignatureContent) -> Sha256Hash {
         (_, SignatureContent::DsseEnvelope(envelope)) => sha256(&envelope.pae()),
         (Content::File(artifact), _) => artifact.sha256(),
         _ => sha256(&[]),
+    }
+}
+
+/// Waits until the log's time is no longer the future here: two good clocks may differ, and a verifier believes in none.
+async fn catch_up(cx: &Context, entry: &TransparencyLogEntry) {
+    let logged = entry
+        .integrated_time
+        .map(|time| UnixTime::from_seconds(time.as_second()));
+    let ahead = logged.map_or(Duration::ZERO, |logged| logged.since(cx.clock.now().wall));
+    if ahead <= MOST_AHEAD {
+        tokio::time::sleep(ahead).await;
     }
 }
 

@@ -35,7 +35,11 @@ pub async fn stamp(
     let request = request
         .header("content-type", "application/timestamp-query")
         .header("accept", "application/timestamp-reply");
-    cx.fetch(WHAT, &request, |response| read(response, &wanted)).await
+    let stamped = cx.fetch(WHAT, &request, |response| read(response, &wanted)).await;
+    stamped.map_err(|e| match (e.status(), authority.path()) {
+        (Some(404 | 405), "/") => e.with_hint("name the endpoint whole: Sigstore's is /api/v1/timestamp"),
+        _ => e,
+    })
 }
 
 fn unwritable() -> Error {

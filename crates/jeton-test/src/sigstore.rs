@@ -44,6 +44,8 @@ pub enum Flaw {
     BadPromise,
     /// The log says that the entry was there before, and has it.
     Conflict,
+    /// The log's clock is so many seconds ahead.
+    Ahead(u64),
 }
 
 /// A request that the instance saw.

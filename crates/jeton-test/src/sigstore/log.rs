@@ -34,7 +34,11 @@ impl Log {
     pub(super) fn enter(&self, request: &[u8], flaw: Option<Flaw>) -> Value {
         let signer = |bad: Flaw| if flaw == Some(bad) { &self.other } else { &self.key };
         let body = canonical(request, flaw);
-        let (time, id) = (now(), hex(&self.key.id));
+        let ahead = match flaw {
+            Some(Flaw::Ahead(seconds)) => seconds,
+            _ => 0,
+        };
+        let (time, id) = (now() + ahead, hex(&self.key.id));
         // Members are sorted and nothing is between them: that is the canonical form.
         let promised =
             json!({"body": STANDARD.encode(&body), "integratedTime": time, "logID": id, "logIndex": INDEX});
