@@ -9,6 +9,7 @@ mod deny;
 mod docs;
 mod fuzz;
 mod night;
+mod postgres;
 mod report;
 mod run;
 mod strangers;
@@ -55,6 +56,11 @@ const RECIPES: &[Recipe] = &[
         name: "docs",
         about: "write the pages that are made from the program; --check compares",
         run: docs::docs,
+    },
+    Recipe {
+        name: "postgres",
+        about: "the broker's tests on a real PostgreSQL, in a throwaway cluster",
+        run: postgres::postgres,
     },
     Recipe {
         name: "strangers",

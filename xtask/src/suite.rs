@@ -2,7 +2,7 @@
 
 use crate::run::{self, Tally};
 use crate::workspace::Workspace;
-use crate::{Outcome, report, strangers};
+use crate::{Outcome, postgres, report, strangers};
 
 /// The recipe: runs everything and ends with one line of counts.
 pub(crate) fn test(workspace: &Workspace, _: &[String]) -> Outcome {
@@ -17,6 +17,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Outcome<Tally> {
         &workspace.root,
         &mut run::cargo(&["test", "--locked", "--workspace", "--doc"]),
     )?);
+    tally.add(postgres::meet(workspace)?);
     tally.add(strangers::meet(workspace, None)?);
     Ok(tally)
 }
