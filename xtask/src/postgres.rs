@@ -81,7 +81,7 @@ struct Cluster {
 
 impl Cluster {
     fn start(programs: &Path) -> Outcome<Self> {
-        let wrong = |what: &str| move |fault: std::io::Error| format!("PostgreSQL: {what}: {fault}");
+        let wrong = |what: &'static str| move |fault: std::io::Error| format!("PostgreSQL: {what}: {fault}");
         let folder = std::env::temp_dir().join(format!("jeton-postgres-{}", std::process::id()));
         std::fs::create_dir(&folder).map_err(wrong("a folder"))?;
         if is_root() {
