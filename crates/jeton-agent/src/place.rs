@@ -20,16 +20,27 @@ const LONGEST_BASE: usize = 60;
 /// How many random characters stand in the folder's name.
 const RANDOM: usize = 12;
 /// What the waiting shell does: `$1` is the folder. A line is the id of the program that was started, or `done`, which
-/// is a good end; the end of the pipe without it is a bad one.
+/// is a good end; the end of the pipe without it is a bad one. Whoever is killed between a program's start and the word
+/// of it leaves a program that nobody named: it is known by the folder in its environment.
 const WATCH: &str = r#"
 trap '' INT TERM HUP QUIT
-program=
+program= found=
 while read -r line; do
   case $line in done) exit 0 ;; esac
   program=$line
 done
-[ -n "$program" ] && kill -TERM "$program" 2>/dev/null
 rm -rf -- "$1"
+if [ -n "$program" ]; then
+  kill -TERM "$program" 2>/dev/null
+  exit
+fi
+for try in 1 2 3 4 5; do
+  for place in /proc/[0-9]*; do
+    grep -aqsF -- "$1" "$place/environ" && kill -TERM "${place#/proc/}" 2>/dev/null && found=1
+  done
+  [ -n "$found" ] && exit
+  sleep 0.2
+done
 "#;
 
 /// The folder.
@@ -124,4 +135,28 @@ fn watcher(path: &Path) -> std::io::Result<Child> {
         .stderr(Stdio::null());
     // Out of our process group: what the terminal sends to us is not meant for it.
     shell.process_group(0).spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn d23_a_program_that_nobody_named_ends_with_a_run_that_was_killed() {
+        let place = Place::new(&Env::default()).expect("a folder");
+        let folder = place.path().to_path_buf();
+        let mut program = Command::new("sleep")
+            .arg("60")
+            .env("JETON_RUN", folder.join("run.sock"))
+            .spawn()
+            .expect("a program");
+        // What the shell sees of a process that is killed: the pipe ends, and nothing was said.
+        let mut watcher = place.watcher.lock().expect("lock").take().expect("a shell");
+        drop(watcher.stdin.take());
+        let status = program.wait().expect("an end");
+        assert_eq!(status.signal(), Some(15));
+        watcher.wait().expect("an end");
+        assert!(!folder.exists());
+    }
 }
