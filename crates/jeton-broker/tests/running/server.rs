@@ -178,7 +178,7 @@ impl Server {
         let (both, _) = jeton_broker::keyring::extended(Some(&old)).unwrap();
         private(&path, &both);
         self.reload().await.unwrap();
-        let keyring = std::sync::Arc::clone(&self.broker.live_full().keyring);
+        let keyring = Arc::clone(&self.broker.live_full().keyring);
         let now = self.clock.now().wall;
         let tally = jeton_broker::rotation::run(&self.broker.store, &keyring, now, false);
         assert!(tally.await.unwrap().broken.is_empty());
