@@ -92,7 +92,7 @@ pub const ROWS: &[Row] = &[
     row(Provider::Mcp, "mcp", false, &[("fields", Kind::Fields, true)]),
     row(Provider::Aws, "aws", false, &[("role", Kind::Text, true), ("audience", Kind::Text, false), ("region", Kind::Text, false), ("session_name", Kind::Text, false), ("duration", Kind::Text, false)]),
     row(Provider::Gcp, "gcp", false, &[("audience", Kind::Text, true), ("service_account", Kind::Text, false), ("scopes", Kind::Texts, false)]),
-    row(Provider::Azure, "azure", false, &[("tenant", Kind::Text, true), ("client_id", Kind::Text, true), ("scope", Kind::Text, true), ("audience", Kind::Text, false)]),
+    row(Provider::Azure, "azure", false, &[("tenant", Kind::Text, false), ("tenant_id", Kind::Text, false), ("client_id", Kind::Text, true), ("scope", Kind::Text, false), ("audience", Kind::Text, false)]),
     row(Provider::Vault, "vault", false, &[("role", Kind::Text, true), ("mount", Kind::Text, false), ("audience", Kind::Text, false)]),
     row(Provider::Oidc, "oidc", false, &[("audience", Kind::Text, true), ("scope", Kind::Text, false)]),
     row(Provider::Generic, "generic", true, &[]),

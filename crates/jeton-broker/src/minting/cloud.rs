@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `aws` | `role`, `audience`?, `region`?, `session_name`? | an access key: `token` is the document of `credential_process` |
 //! | `gcp` | `audience` (the provider's full name), `service_account`?, `scopes`? | an access token |
-//! | `azure` | `tenant`, `client_id`, `scope` | an access token |
+//! | `azure` | `tenant` (or `tenant_id`), `client_id`, `scope`? | an access token |
 //! | `vault` | `role`?, `mount`?, `audience`? | a client token |
 //! | `oidc` | `audience`, and with a `url` also `scope`? | a token of ours, or what a token endpoint (RFC 8693) gives for it |
 use super::{Minted, member, optional, scopes};
@@ -23,6 +23,9 @@ use std::collections::BTreeMap;
 
 /// The audience that AWS wants in a web identity token when nobody says otherwise.
 const AWS_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// What Azure's own tools ask for when nobody says: its management API.
+const AZURE_SCOPE: &str = "https://management.azure.com/.default";
 
 /// What the role session is called in AWS' own record when nobody says otherwise.
 const SESSION_NAME: &str = "jeton-broker";
@@ -116,6 +119,12 @@ impl Exchanged<'_> {
         let scopes = scopes(self.secret);
         if !scopes.is_empty() {
             values.insert("scope".to_owned(), scope_parameter(&scopes));
+        }
+        if self.provider == "azure" {
+            let tenant = values.get("tenant_id").cloned();
+            tenant.map(|tenant| values.entry("tenant".to_owned()).or_insert(tenant));
+            let scope = values.entry("scope".to_owned());
+            scope.or_insert_with(|| AZURE_SCOPE.to_owned());
         }
         Target::new(preset, self.url, values, "secret")
     }

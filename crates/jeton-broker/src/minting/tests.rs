@@ -243,7 +243,20 @@ async fn a_cloud_gives_credentials_for_a_token_of_ours() {
     let vault = Played::start(&[(200, r#"{"auth":{"client_token":"hvs.1","lease_duration":600}}"#)]).await;
     let exchange = r#"{"access_token":"made","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer","expires_in":60}"#;
     let oidc = Played::start(&[(200, exchange)]).await;
-    let rows: [(&str, &str, &Played, &str, &str, &str); 3] = [
+    let azure = Played::start(&[(
+        200,
+        r#"{"access_token":"eyA","token_type":"Bearer","expires_in":60}"#,
+    )])
+    .await;
+    let rows: [(&str, &str, &Played, &str, &str, &str); 4] = [
+        (
+            "azure",
+            r#"{"tenant_id":"t","client_id":"c"}"#,
+            &azure,
+            "api://AzureADTokenExchange",
+            "POST /t/oauth2/v2.0/token",
+            "eyA",
+        ),
         (
             "aws",
             r#"{"role":"arn:aws:iam::1:role/r"}"#,
