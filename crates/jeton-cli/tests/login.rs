@@ -597,7 +597,7 @@ fn c10_a_lost_answer_is_not_asked_for_again_in_a_loop() {
 }
 
 #[test]
-fn c11_twenty_processes_share_one_refresh() {
+fn c11_defect_19_twenty_processes_share_one_refresh() {
     let (sandbox, issuer) = logged_in(&[]);
     let running: Vec<_> = (0..20)
         .map(|_| sandbox.command(["token", "stack"]).start())
