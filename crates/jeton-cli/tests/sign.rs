@@ -775,3 +775,59 @@ fn b14_a_log_whose_clock_is_a_little_ahead_is_waited_for() {
         "nothing is logged that would have no time"
     );
 }
+
+#[test]
+fn c5_every_setting_of_signing_has_its_variable() {
+    let scene = Scene::new(&["--approve-devices", "--device-interval", "1s"]);
+    let device = ["--device", "--oidc-issuer", scene.issuer.url()];
+    let rows: [(&str, &[&str], i32); 10] = [
+        ("JETON_IDENTITY_TOKEN", &[], 2),
+        ("JETON_PROFILE", &[], 3),
+        ("JETON_KEY", &[], 3),
+        ("JETON_TIMESTAMP_SERVER_URL", &[], 2),
+        ("JETON_SIGNING_CONFIG", &[], 3),
+        ("JETON_TRUSTED_ROOT", &[], 3),
+        ("JETON_OIDC_ISSUER", &["--device"], 2),
+        ("JETON_OIDC_CLIENT_ID", &device, 4),
+        ("JETON_YES", &device, 2),
+        ("JETON_AUDIENCE", &["--dry-run"], 0),
+    ];
+    for (name, arguments, code) in rows {
+        let run = scene
+            .command(&[&SIGN[..], arguments].concat())
+            .env(name, "?!")
+            .run();
+        assert_eq!(run.code, Some(code), "{name}: {}", run.stderr);
+    }
+    let job = scene.issuer.environment("github");
+    for name in ["JETON_FULCIO_URL", "JETON_REKOR_URL"] {
+        scene
+            .sandbox
+            .command(SIGN)
+            .envs(&job)
+            .env(name, "?!")
+            .run()
+            .ended(2);
+    }
+    let url = scene.sigstore.url();
+    let private = scene
+        .sandbox
+        .command(SIGN)
+        .envs(&job)
+        .env("JETON_FULCIO_URL", url)
+        .env("JETON_REKOR_URL", url);
+    private.env("JETON_TRUSTED_ROOT", "root.json").run().ended(0);
+    let verify = [
+        "verify-bundle",
+        "f",
+        "--bundle",
+        "b.json",
+        "--certificate-identity",
+        "x",
+        "--certificate-oidc-issuer",
+        "y",
+    ];
+    let verify = |name: &str| scene.sandbox.command(verify).env(name, "?!").run();
+    verify("JETON_MIN_TRUST_LEVEL").ended(2);
+    verify("JETON_TRUSTED_ROOT").ended(3);
+}
