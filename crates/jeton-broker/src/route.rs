@@ -13,11 +13,13 @@ use crate::handler::{
 use crate::openapi;
 use crate::problem::Problem;
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::routing::{MethodFilter, on};
 use futures_util::future::BoxFuture;
 use http::Method;
 use jeton_core::access::{Object, Permission};
+use jeton_core::redact::is_printable;
 use std::sync::Arc;
 
 /// A method.
@@ -297,6 +299,14 @@ pub fn document(broker: &Broker) -> serde_json::Value {
     openapi::document(described, broker.own.name())
 }
 
+/// The parameters of a path, if they are texts that something can be called.
+fn readable(parameters: &RawPathParams) -> Option<Vec<(String, String)>> {
+    parameters
+        .iter()
+        .map(|(name, value)| is_printable(value).then(|| (name.to_owned(), value.to_owned())))
+        .collect()
+}
+
 /// The router of these routes.
 pub fn router(broker: &Broker) -> Router {
     let base = broker.live_full().config.base_path.clone();
@@ -310,12 +320,17 @@ pub fn router(broker: &Broker) -> Router {
         };
         for place in places {
             let broker = broker.clone();
-            let handler = move |parameters: RawPathParams, request: Request| {
-                let parameters = parameters
-                    .iter()
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .collect();
-                dispatch::answer(broker.clone(), route, parameters, request)
+            let handler = move |parameters: Result<RawPathParams, RawPathParamsRejection>,
+                                request: Request| {
+                let parameters = parameters.ok().and_then(|all| readable(&all));
+                let broker = broker.clone();
+                async move {
+                    match parameters {
+                        Some(parameters) => dispatch::answer(broker, route, parameters, request).await,
+                        // Nothing is called so.
+                        None => dispatch::refuse(broker, Problem::not_found()).await,
+                    }
+                }
             };
             router = router.route(
                 &format!("{place}{}", route.path),

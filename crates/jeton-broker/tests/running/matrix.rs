@@ -170,6 +170,12 @@ async fn an_unknown_path_is_404_and_an_unknown_method_405_in_our_own_form() {
         ("GET", "/nothing", 404),
         ("GET", "/v1/nothing", 404),
         ("PUT", "/v1/projects", 405),
+        ("GET", "/v1/credentials/%00", 404),
+        ("GET", "/v1/credentials/%ff/token", 404),
+        ("GET", "/v1/projects/%ff/credentials/x/token", 404),
+        ("GET", "/v1/projects//credentials/x/token", 404),
+        ("GET", "/v1/credentials/..%2fprojects", 404),
+        ("DELETE", "/v1/role_bindings/'%20OR%201=1", 404),
     ] {
         let answered = server.at(method, path, &server.admin, &[], None).await;
         assert_eq!(answered.status, status, "{path}");

@@ -257,3 +257,22 @@ async fn a_token_verified_before_is_judged_anew_but_not_computed_again() {
     let gone = verifier.verify(&stage.cx, token.reveal()).await.unwrap_err();
     assert_eq!(gone.rejection().code(), "unknown-key");
 }
+
+#[tokio::test]
+async fn pinned_keys_verify_without_a_request_and_what_they_do_not_know_stays_unknown() {
+    let stage = Stage::new().await;
+    let set = KeySet::parse(stage.issuer.jwks().to_string().as_bytes()).unwrap();
+    let verifier = Verifier::new(RemoteKeys::fixed(set), stage.expect.clone());
+    for _ in 0..2 {
+        let token = stage.token();
+        assert!(verifier.verify(&stage.cx, token.reveal()).await.is_ok());
+        stage.pass(2 * 24 * 3600);
+    }
+    stage.issuer.rotate(true).unwrap();
+    let unknown = verifier
+        .verify(&stage.cx, stage.token().reveal())
+        .await
+        .unwrap_err();
+    assert_eq!(unknown.rejection().code(), "unknown-key");
+    assert_eq!(stage.fetches(), 0);
+}
