@@ -90,7 +90,7 @@ pub(crate) struct Signing {
     flags: Flags,
     /// Say what would happen; nothing is sent and nothing is written
     #[arg(long)]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pace: Pace,
 }

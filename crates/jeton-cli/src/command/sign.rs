@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// Where the bundle is written; for one file
     #[arg(long, value_name = "OUT", conflicts_with = "bundle_dir")]
     bundle: Option<PathBuf>,
-    /// The folder for bundles, each named as its file with `.sigstore.json` after it
+    /// The folder for bundles, each named as its file with `.sigstore.json` after it; made where it is missing
     #[arg(long, value_name = "DIR")]
     bundle_dir: Option<PathBuf>,
     /// Use one certificate for several files, as long as it is valid
@@ -46,6 +46,12 @@ pub(super) struct Arguments {
 }
 
 fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
+    // One level only: a path whose beginning is mistyped is no wish for a new tree.
+    let folder = arguments.bundle_dir.as_ref().filter(|folder| !folder.exists());
+    if let Some(folder) = folder.filter(|_| !arguments.signing.dry_run) {
+        std::fs::create_dir(folder)
+            .map_err(|fault| Failure::new(Exit::NotFound, format!("{}: {fault}", folder.display())))?;
+    }
     let outlets = outlets(arguments)?;
     arguments.signing.run(session, arguments.batch, &outlets)
 }
