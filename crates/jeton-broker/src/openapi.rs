@@ -1,6 +1,6 @@
 //! The OpenAPI document (3.1), made from the table of routes and from what is said here of each of them.
 //!
-//! A route without a line in [`operation`] is no part of the document, and a test says so.
+//! A route without a line in `operation` is no part of the document, and a test says so.
 mod operation;
 mod schema;
 

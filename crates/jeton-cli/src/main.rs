@@ -1,7 +1,8 @@
 //! The command `jeton`: arguments, output, exit codes. What it does is done by the library.
 #![allow(
     rustdoc::broken_intra_doc_links,
-    reason = "doc comments of arguments are help texts: brackets are brackets"
+    rustdoc::bare_urls,
+    reason = "doc comments of arguments are help texts: brackets are brackets, and URLs stand as they are"
 )]
 mod command;
 mod courier;
