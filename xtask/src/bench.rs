@@ -42,9 +42,14 @@ pub(crate) fn bench(workspace: &Workspace, _: &[String]) -> Outcome {
         .args(["-Ctarget-feature=+crt-static", "src/bin/warm_floor.rs", "-o"])
         .arg(&floor);
     run::check(&peers, &mut static_floor)?;
+    // Installed, that is copied: a linker leaves its file in the page cache in other pieces than a copy does.
+    let installed = workspace.target.join("bench/jeton");
+    let wrong = |fault: std::io::Error| format!("{}: {fault}", installed.display());
+    std::fs::create_dir_all(workspace.target.join("bench")).map_err(wrong)?;
+    std::fs::copy(workspace.target.join("release/jeton"), &installed).map_err(wrong)?;
     let programs = Programs {
         floor,
-        jeton: workspace.target.join("release/jeton"),
+        jeton: installed.clone(),
         peers: workspace.target.join("peers/release"),
     };
     let mut figures = processes::measure(workspace, &programs)?;

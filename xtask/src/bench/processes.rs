@@ -43,7 +43,7 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs) -> Outcome<Fig
         "warm floor: read a file and print it",
         median(RUNS, || on_file(&programs.floor, &file)),
     );
-    keep("warm cat", median(RUNS, || on_file(Path::new("cat"), &file)));
+    keep("warm cat", median(RUNS, || on_file(Path::new("/bin/cat"), &file)));
     keep("warm jeton", median(RUNS, || place.command(&[])));
 
     keep("cold jeton", median(RUNS, || place.command(&["--no-cache"])));
