@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// How often each program is started.
-const RUNS: usize = 200;
+const RUNS: usize = 400;
 
 /// Slow programs are started less often.
 const FEW_RUNS: usize = 20;
@@ -39,12 +39,23 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs) -> Outcome<Fig
     let token = place.output(&[])?;
     let file = folder.join("token");
     std::fs::write(&file, token.trim_end()).map_err(|fault| format!("{}: {fault}", file.display()))?;
-    keep(
-        "warm floor: read a file and print it",
-        median(RUNS, || on_file(&programs.floor, &file)),
-    );
-    keep("warm cat", median(RUNS, || on_file(Path::new("/bin/cat"), &file)));
-    keep("warm jeton", median(RUNS, || place.command(&[])));
+    let warm: [(&str, &dyn Fn() -> Command); 3] = [
+        ("warm floor: read a file and print it", &|| {
+            on_file(&programs.floor, &file)
+        }),
+        ("warm cat", &|| on_file(Path::new("/bin/cat"), &file)),
+        ("warm jeton", &|| place.command(&[])),
+    ];
+    // In turns: a machine that slows down for a moment slows all of them.
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for _ in 0..RUNS {
+        for ((_, command), times) in warm.iter().zip(&mut times) {
+            times.extend(timed(command()));
+        }
+    }
+    for ((name, _), mut times) in warm.into_iter().zip(times) {
+        keep(name, middle(&mut times));
+    }
 
     keep("cold jeton", median(RUNS, || place.command(&["--no-cache"])));
     keep(
@@ -153,18 +164,25 @@ fn on_file(program: &Path, file: &Path) -> Command {
 fn median(runs: usize, command: impl Fn() -> Command) -> Option<f64> {
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs {
-        let mut command = command();
-        let watch = report::Stopwatch::start();
-        let status = command.status().ok()?;
-        times.push(watch.elapsed().as_secs_f64() * 1e3);
-        if !status.success() {
-            report::note(&format!(
-                "{} failed: {status}",
-                command.get_program().to_string_lossy()
-            ));
-            return None;
-        }
+        times.push(timed(command())?);
     }
+    middle(&mut times)
+}
+
+/// How long one process takes, in milliseconds; none where it cannot be run or fails.
+fn timed(mut command: Command) -> Option<f64> {
+    let watch = report::Stopwatch::start();
+    let status = command.status().ok()?;
+    let time = watch.elapsed().as_secs_f64() * 1e3;
+    if status.success() {
+        return Some(time);
+    }
+    let program = command.get_program().to_string_lossy();
+    report::note(&format!("{program} failed: {status}"));
+    None
+}
+
+fn middle(times: &mut [f64]) -> Option<f64> {
     times.sort_by(f64::total_cmp);
-    times.get(runs / 2).copied()
+    times.get(times.len() / 2).copied()
 }
