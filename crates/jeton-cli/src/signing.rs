@@ -109,7 +109,8 @@ impl Outlet {
         let folder = bundle.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             let message = format!("{}: there is no such folder", folder.display());
-            return Err(Failure::new(Exit::NotFound, message));
+            let failure = Failure::new(Exit::NotFound, message);
+            return Err(failure.with_hint("make it first, or say another place for the bundle"));
         }
         Ok(Self {
             content,
