@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: our times beside the floor and beside other people's, as ratios of one run on one machine.
 //!
 //! The programs that measure inside a process are those of `benches/peers`; whole processes are timed here. The
-//! result is written to `BENCHMARKS.md`.
+//! result is written to `BENCHMARKS.md`. `cargo xtask bench slim` compares builds with and without what can be left out.
 
 mod processes;
+mod slim;
 mod table;
 
 use crate::workspace::Workspace;
@@ -19,7 +20,15 @@ pub(crate) type Figures = BTreeMap<String, (f64, String)>;
 const MEASURING: &[&str] = &["cached", "herd", "crypto"];
 
 /// The recipe.
-pub(crate) fn bench(workspace: &Workspace, _: &[String]) -> Outcome {
+pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
+    match arguments.split_first() {
+        None => all(workspace),
+        Some((word, rest)) if word == "slim" => slim::slim(workspace, rest),
+        Some((word, _)) => Err(format!("{word}: nothing is measured by that name; `slim` is")),
+    }
+}
+
+fn all(workspace: &Workspace) -> Outcome {
     let release = ["build", "--release", "--locked", "--package=jeton-cli"];
     run::check(&workspace.root, &mut run::cargo(&release))?;
     let peers = workspace.root.join("benches/peers");

@@ -74,7 +74,7 @@ const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "bench",
-        about: "our times beside the floor and beside other people's, into BENCHMARKS.md",
+        about: "our times beside the floor and beside other people's, into BENCHMARKS.md; `slim`: what signing costs a warm start",
         run: bench::bench,
     },
     Recipe {

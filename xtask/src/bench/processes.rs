@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// How often each program is started.
-const RUNS: usize = 400;
+pub(super) const RUNS: usize = 400;
 
 /// Slow programs are started less often.
 const FEW_RUNS: usize = 20;
@@ -16,7 +16,7 @@ const FEW_RUNS: usize = 20;
 /// How many processes start at once on a cold cache.
 const HERD: usize = 50;
 
-const AUDIENCE: &str = "https://registry.example.com";
+pub(super) const AUDIENCE: &str = "https://registry.example.com";
 
 /// Times programs and gives the medians.
 pub(super) fn measure(workspace: &Workspace, programs: &Programs) -> Outcome<Figures> {
@@ -86,14 +86,14 @@ pub(super) fn measure(workspace: &Workspace, programs: &Programs) -> Outcome<Fig
 }
 
 /// The surroundings of a job.
-struct Place<'a> {
-    jeton: &'a Path,
-    home: &'a Path,
-    variables: Vec<(String, String)>,
+pub(super) struct Place<'a> {
+    pub(super) jeton: &'a Path,
+    pub(super) home: &'a Path,
+    pub(super) variables: Vec<(String, String)>,
 }
 
 impl Place<'_> {
-    fn scrubbed(&self, program: &Path) -> Command {
+    pub(super) fn scrubbed(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -107,13 +107,13 @@ impl Place<'_> {
         command
     }
 
-    fn command(&self, flags: &[&str]) -> Command {
+    pub(super) fn command(&self, flags: &[&str]) -> Command {
         let mut command = self.scrubbed(self.jeton);
         command.args(["token", "--audience", AUDIENCE]).args(flags);
         command
     }
 
-    fn output(&self, flags: &[&str]) -> Outcome<String> {
+    pub(super) fn output(&self, flags: &[&str]) -> Outcome<String> {
         let done = self
             .command(flags)
             .stdout(Stdio::piped())
@@ -170,7 +170,7 @@ fn median(runs: usize, command: impl Fn() -> Command) -> Option<f64> {
 }
 
 /// How long one process takes, in milliseconds; none where it cannot be run or fails.
-fn timed(mut command: Command) -> Option<f64> {
+pub(super) fn timed(mut command: Command) -> Option<f64> {
     let watch = report::Stopwatch::start();
     let status = command.status().ok()?;
     let time = watch.elapsed().as_secs_f64() * 1e3;
@@ -182,7 +182,7 @@ fn timed(mut command: Command) -> Option<f64> {
     None
 }
 
-fn middle(times: &mut [f64]) -> Option<f64> {
+pub(super) fn middle(times: &mut [f64]) -> Option<f64> {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied()
 }
