@@ -150,6 +150,7 @@ impl Broker {
         let own = own_issuer(&live.config, &public_url)?;
         let live = Arc::new(ArcSwap::from_pointee(live));
         let audit = audit::Writer::start(store.clone(), Arc::clone(&live), cx.clock.clone());
+        let limits = Limits::new(&store);
         let broker = Self(Arc::new(Inner {
             store,
             cx,
@@ -158,7 +159,7 @@ impl Broker {
             public_url,
             own,
             metrics: Metrics::default(),
-            limits: Limits::default(),
+            limits,
             mint: Mint::default(),
             insecure,
             live,

@@ -125,16 +125,18 @@ async fn known(
     headers: &HeaderMap,
     from: IpAddr,
 ) -> Result<Principal, Problem> {
-    let who = principal::extract(broker, live, headers)
-        .await
-        .map_err(|problem| {
+    let who = match principal::extract(broker, live, headers).await {
+        Ok(who) => who,
+        Err(problem) => {
             broker.metrics.count(Counter::Rejections, problem.reason());
-            failed(broker, live, from, claimed(live, headers).as_deref(), problem)
-        })?;
+            let issuer = claimed(live, headers);
+            return Err(failed(broker, live, from, issuer.as_deref(), problem).await);
+        }
+    };
     let asked = broker
         .limits
         .request(&live.config.limits, &who.issuer, broker.cx.clock.uptime());
-    asked.map_err(|wait| {
+    asked.await.map_err(|wait| {
         broker.metrics.count(Counter::Limited, "issuer");
         Problem::rate_limited(wait)
     })?;
@@ -158,12 +160,18 @@ fn claimed(live: &Live, headers: &HeaderMap) -> Option<String> {
 
 /// A token that is not accepted counts against its source and its issuer; what is too much is told to wait instead. Who
 /// is known and may not do something has told us who he is, and who brings no token tries nothing.
-fn failed(broker: &Broker, live: &Live, from: IpAddr, issuer: Option<&str>, problem: Problem) -> Problem {
+async fn failed(
+    broker: &Broker,
+    live: &Live,
+    from: IpAddr,
+    issuer: Option<&str>,
+    problem: Problem,
+) -> Problem {
     if problem.status() != StatusCode::UNAUTHORIZED || problem.reason() == principal::NO_TOKEN {
         return problem;
     }
     let now = broker.cx.clock.uptime();
-    match broker.limits.failed(&live.config.limits, from, issuer, now) {
+    match broker.limits.failed(&live.config.limits, from, issuer, now).await {
         Ok(()) => problem,
         Err(wait) => {
             broker.metrics.count(Counter::Limited, "failures");

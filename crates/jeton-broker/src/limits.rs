@@ -3,11 +3,19 @@
 //! A bucket holds as many as a second allows and fills up again within one. Nobody's good requests pay for somebody
 //! else's bad ones: what failed too often is answered 429 *instead of* its failure. Never is `sub` a key: whoever can
 //! make subjects could make buckets. Memory is bounded whatever comes.
+//!
+//! This process' own buckets decide first. What they let through is held against the rows that replicas share
+//! ([`window`]): a flood is stopped here, and no more than a rate of it ever reaches the database.
 use crate::config;
+use crate::store::Store;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+pub mod window;
+
+use window::Windows;
 
 /// Failures a second for each source and each issuer, when nobody says.
 pub const FAILURES: u32 = 100;
@@ -83,6 +91,8 @@ impl<K: std::hash::Hash + Eq> Buckets<K> {
 /// The limits of a broker.
 #[derive(Default)]
 pub struct Limits {
+    /// What replicas share, where there can be any.
+    shared: Option<Windows>,
     failed_sources: Buckets<IpAddr>,
     failed_issuers: Buckets<String>,
     issuers: Buckets<String>,
@@ -90,11 +100,20 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Those of one of the replicas on this database.
+    #[must_use]
+    pub fn new(store: &Store) -> Self {
+        Self {
+            shared: store.is_postgres().then(|| Windows::start(store.clone())),
+            ..Self::default()
+        }
+    }
+
     /// Counts a failure; how long to wait when there were too many. `issuer` is a configured one, or nobody.
     ///
     /// # Errors
     /// How long until the next is answered.
-    pub fn failed(
+    pub async fn failed(
         &self,
         limits: &config::Limits,
         source: IpAddr,
@@ -102,10 +121,20 @@ impl Limits {
         now: Duration,
     ) -> Result<(), Duration> {
         let rate = limits.failures.unwrap_or(FAILURES);
-        let by_source = self.failed_sources.take(network(source), rate, now);
+        let source = network(source);
+        let by_source = self.failed_sources.take(source, rate, now);
         let by_issuer = issuer.map_or(Ok(()), |issuer| {
             self.failed_issuers.take(issuer.to_owned(), rate, now)
         });
+        by_source.and(by_issuer)?;
+        let source = self.share(|| format!("failed source {source}"), rate);
+        let issuer = async {
+            match issuer {
+                Some(issuer) => self.share(|| format!("failed issuer {issuer}"), rate).await,
+                None => Ok(()),
+            }
+        };
+        let (by_source, by_issuer) = tokio::join!(source, issuer);
         by_source.and(by_issuer)
     }
 
@@ -113,20 +142,39 @@ impl Limits {
     ///
     /// # Errors
     /// How long until the next is done.
-    pub fn request(&self, limits: &config::Limits, issuer: &str, now: Duration) -> Result<(), Duration> {
-        match limits.per_issuer {
-            Some(rate) => self.issuers.take(issuer.to_owned(), rate, now),
-            None => Ok(()),
-        }
+    pub async fn request(
+        &self,
+        limits: &config::Limits,
+        issuer: &str,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        let Some(rate) = limits.per_issuer else {
+            return Ok(());
+        };
+        self.issuers.take(issuer.to_owned(), rate, now)?;
+        self.share(|| format!("issuer {issuer}"), rate).await
     }
 
     /// Counts an exchange under a policy, where that is limited.
     ///
     /// # Errors
     /// How long until the next is done.
-    pub fn exchange(&self, limits: &config::Limits, policy: &str, now: Duration) -> Result<(), Duration> {
-        match limits.per_policy {
-            Some(rate) => self.policies.take(policy.to_owned(), rate, now),
+    pub async fn exchange(
+        &self,
+        limits: &config::Limits,
+        policy: &str,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        let Some(rate) = limits.per_policy else {
+            return Ok(());
+        };
+        self.policies.take(policy.to_owned(), rate, now)?;
+        self.share(|| format!("policy {policy}"), rate).await
+    }
+
+    async fn share(&self, name: impl FnOnce() -> String, rate: u32) -> Result<(), Duration> {
+        match &self.shared {
+            Some(shared) => shared.take(name(), rate).await,
             None => Ok(()),
         }
     }
@@ -150,52 +198,65 @@ mod tests {
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-    #[test]
-    fn a_hundred_failures_a_second_for_each_source_and_each_issuer_and_then_a_time_to_wait() {
+    #[tokio::test]
+    async fn a_hundred_failures_a_second_for_each_source_and_each_issuer_and_then_a_time_to_wait() {
         let (limits, config) = (Limits::default(), config::Limits::default());
         let mut now = Duration::from_secs(1000);
         for n in 0..100 {
-            assert_eq!(limits.failed(&config, A, None, now), Ok(()), "{n}");
+            assert_eq!(limits.failed(&config, A, None, now).await, Ok(()), "{n}");
         }
         assert_eq!(
-            limits.failed(&config, A, None, now),
+            limits.failed(&config, A, None, now).await,
             Err(Duration::from_millis(10))
         );
-        assert_eq!(limits.failed(&config, B, None, now), Ok(()), "another source");
+        assert_eq!(
+            limits.failed(&config, B, None, now).await,
+            Ok(()),
+            "another source"
+        );
         now += Duration::from_millis(10);
-        assert_eq!(limits.failed(&config, A, None, now), Ok(()));
-        assert!(limits.failed(&config, A, None, now).is_err());
+        assert_eq!(limits.failed(&config, A, None, now).await, Ok(()));
+        assert!(limits.failed(&config, A, None, now).await.is_err());
         now += Duration::from_secs(5);
         let sources = (0..200).map(|n| IpAddr::from([192, 0, 2, n]));
-        let answered = sources.filter(|source| limits.failed(&config, *source, Some("i"), now).is_ok());
-        assert_eq!(answered.count(), 100, "one issuer from many sources");
+        let mut answered = 0;
+        for source in sources {
+            answered += u32::from(limits.failed(&config, source, Some("i"), now).await.is_ok());
+        }
+        assert_eq!(answered, 100, "one issuer from many sources");
     }
 
-    #[test]
-    fn successes_are_limited_only_where_the_configuration_says_so() {
+    #[tokio::test]
+    async fn successes_are_limited_only_where_the_configuration_says_so() {
         let limits = Limits::default();
         let now = Duration::from_secs(1000);
         let free = config::Limits::default();
-        assert!((0..1000).all(|_| limits.request(&free, "i", now).is_ok()));
-        assert!((0..1000).all(|_| limits.exchange(&free, "p", now).is_ok()));
+        for _ in 0..1000 {
+            assert!(limits.request(&free, "i", now).await.is_ok());
+            assert!(limits.exchange(&free, "p", now).await.is_ok());
+        }
         let some = config::Limits {
             per_issuer: Some(2),
             per_policy: Some(1),
             ..config::Limits::default()
         };
-        let asked: Vec<bool> = (0..3).map(|_| limits.request(&some, "i", now).is_ok()).collect();
-        assert_eq!(asked, [true, true, false]);
-        assert!(limits.request(&some, "j", now).is_ok());
-        assert!(limits.exchange(&some, "p", now).is_ok());
-        assert!(limits.exchange(&some, "p", now).is_err());
+        for (issuer, answered) in [("i", true), ("i", true), ("i", false), ("j", true)] {
+            assert_eq!(
+                limits.request(&some, issuer, now).await.is_ok(),
+                answered,
+                "{issuer}"
+            );
+        }
+        assert!(limits.exchange(&some, "p", now).await.is_ok());
+        assert!(limits.exchange(&some, "p", now).await.is_err());
     }
 
-    #[test]
-    fn memory_is_bounded_and_a_network_is_one_source() {
+    #[tokio::test]
+    async fn memory_is_bounded_and_a_network_is_one_source() {
         let (limits, config) = (Limits::default(), config::Limits::default());
         let now = Duration::from_secs(1000);
         for n in 0..200_000_u32 {
-            let _ = limits.failed(&config, IpAddr::V4(n.into()), None, now);
+            let _ = limits.failed(&config, IpAddr::V4(n.into()), None, now).await;
         }
         let kept = limits.failed_sources.0.lock().expect("lock").len();
         assert!(kept <= MOST_SOURCES, "{kept}");

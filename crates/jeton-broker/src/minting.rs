@@ -9,6 +9,7 @@ pub mod cloud;
 mod flight;
 pub mod github;
 pub mod google;
+pub mod lease;
 
 pub use flight::{Key, Mint};
 

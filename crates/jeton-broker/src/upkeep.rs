@@ -1,5 +1,6 @@
 //! What is swept away while the broker runs: what nobody can ask for any more.
 use crate::broker::Broker;
+use crate::limits::window;
 use crate::replay;
 use crate::session::record;
 use std::time::Duration;
@@ -14,7 +15,8 @@ pub async fn run(broker: &Broker) {
         let now = broker.now();
         let tokens = replay::sweep(&broker.store, now).await.map(drop);
         let sessions = record::sweep(&broker.store, now).await.map(drop);
-        if let Err(error) = tokens.and(sessions) {
+        let windows = window::sweep(&broker.store, now).await.map(drop);
+        if let Err(error) = tokens.and(sessions).and(windows) {
             broker
                 .log
                 .warning(&format!("not everything was swept away: {error}"));

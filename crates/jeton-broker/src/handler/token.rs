@@ -42,7 +42,7 @@ pub(crate) async fn token(call: &Call) -> Result<Answer, Problem> {
         Ok(answer) => ("given", answer),
         Err(Refused::Client(error)) => {
             let answer = Answer::json(StatusCode::BAD_REQUEST, &error.body());
-            match failed(call) {
+            match failed(call).await {
                 Ok(()) => (error.code, answer),
                 Err(problem) => ("limited", unavailable(call, &problem)),
             }
@@ -54,7 +54,7 @@ pub(crate) async fn token(call: &Call) -> Result<Answer, Problem> {
 }
 
 /// Counts a refusal; what is too much is told to wait instead.
-fn failed(call: &Call) -> Result<(), Problem> {
+async fn failed(call: &Call) -> Result<(), Problem> {
     let limits = &call.live.config.limits;
     let now = call.broker.cx.clock.uptime();
     let issuer = claimed(call);
@@ -62,7 +62,7 @@ fn failed(call: &Call) -> Result<(), Problem> {
         .broker
         .limits
         .failed(limits, call.from, issuer.as_deref(), now);
-    counted.map_err(|wait| {
+    counted.await.map_err(|wait| {
         call.broker.metrics.count(Counter::Limited, "failures");
         Problem::rate_limited(wait)
     })
@@ -114,7 +114,7 @@ async fn asked(call: &Call) -> Result<Answer, Refused> {
         Some(actor) => Some(proved(call, &request.grant, actor).await?),
         None => None,
     };
-    within_limits(call, &subject.issuer)?;
+    within_limits(call, &subject.issuer).await?;
     let policies = policies(call, &subject.issuer).await?;
     let judged = judge(
         &policies,
@@ -150,13 +150,13 @@ async fn proved(call: &Call, grant: &Grant, token: &Secret) -> Result<Principal,
     })
 }
 
-fn within_limits(call: &Call, issuer: &str) -> Result<(), Problem> {
+async fn within_limits(call: &Call, issuer: &str) -> Result<(), Problem> {
     let limits = &call.live.config.limits;
     let asked = call
         .broker
         .limits
         .request(limits, issuer, call.broker.cx.clock.uptime());
-    asked.map_err(|wait| {
+    asked.await.map_err(|wait| {
         call.broker.metrics.count(Counter::Limited, "issuer");
         Problem::rate_limited(wait)
     })
@@ -224,7 +224,7 @@ async fn give(
         .broker
         .limits
         .exchange(limits, rule, call.broker.cx.clock.uptime());
-    asked.map_err(|wait| {
+    asked.await.map_err(|wait| {
         call.broker.metrics.count(Counter::Limited, "policy");
         Problem::rate_limited(wait)
     })?;

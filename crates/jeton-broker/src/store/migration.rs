@@ -76,6 +76,18 @@ pub const ALL: &[Migration] = &[
             "CREATE INDEX trust_policies_by_issuer ON trust_policies (issuer, name)",
         ],
     },
+    Migration {
+        version: 3,
+        name: "what replicas share: limits, and what was made on demand",
+        statements: &[
+            // In microseconds: these are counted by the database's clock.
+            "CREATE TABLE rate_windows (name TEXT PRIMARY KEY, used_until BIGINT NOT NULL, asked_at BIGINT NOT NULL, \
+             step BIGINT NOT NULL, granted BIGINT NOT NULL)",
+            // Who makes something from a secret that each use changes, until when nobody else does, and what came of it.
+            "CREATE TABLE mintings (credential_id TEXT PRIMARY KEY REFERENCES credentials(id) ON DELETE CASCADE, \
+             holder TEXT NOT NULL, lease_until BIGINT NOT NULL, made_from TEXT NOT NULL, sealed TEXT NOT NULL)",
+        ],
+    },
 ];
 
 /// The version of the newest step.

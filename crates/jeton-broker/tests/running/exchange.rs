@@ -305,6 +305,46 @@ async fn failures_are_limited_and_good_requests_do_not_pay_for_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn limits_count_what_all_replicas_let_through() {
+    // So few a second that none comes back while the test runs.
+    let one = Server::with("[limits]\nfailures = 6\nper_issuer = 8\nper_policy = 2").await;
+    let two = one.replica().await;
+    // On SQLite each process counts for itself: nobody shares the file.
+    let shared = one.broker.store.is_postgres();
+    let most = |rate: usize| if shared { rate } else { 2 * rate };
+    policy(&one, "ci", json!({})).await;
+    let began = std::time::Instant::now();
+    let spare = |rate: usize| rate * (1 + usize::try_from(began.elapsed().as_millis()).unwrap() / 1000);
+    let mut refused = 0;
+    for n in 0..40 {
+        let server = if n % 2 == 0 { &one } else { &two };
+        refused += usize::from(server.call("GET", "/projects", "garbage", None).await.status == 401);
+    }
+    assert!(
+        refused >= 6 && refused <= most(6) + spare(6),
+        "failures: {refused}"
+    );
+    let began = std::time::Instant::now();
+    let spare = |rate: usize| rate * (1 + usize::try_from(began.elapsed().as_millis()).unwrap() / 1000);
+    let token = one.token("builder");
+    let mut given = 0;
+    for n in 0..24 {
+        let server = if n % 2 == 0 { &one } else { &two };
+        given += usize::from(server.exchange(&token, &[AUDIENCE]).await.status == 200);
+    }
+    assert!(given >= 2 && given <= most(2) + spare(2), "exchanges: {given}");
+    let store = &one.broker.store;
+    let count = async || {
+        let rows = store.row("SELECT COUNT(*) FROM rate_windows", vec![]).await;
+        rows.unwrap().unwrap().int(0).unwrap()
+    };
+    assert_eq!(count().await > 0, shared);
+    let later = one.broker.now().plus(std::time::Duration::from_secs(120));
+    jeton_broker::limits::window::sweep(store, later).await.unwrap();
+    assert_eq!(count().await, 0, "what limits nothing any more is forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_at_once_than_is_allowed_is_told_to_come_again_at_once() {
     let server = Server::with("[limits]\nconcurrency = 0").await;
     let answered = server.call("GET", "/projects", &server.admin, None).await;

@@ -168,3 +168,61 @@ async fn an_id_that_a_cloud_may_trust_is_nobody_elses_later() {
         assert_eq!(other.status, again, "{other:?}");
     }
 }
+
+/// A credential of Google's kind whose refresh token rotates at an issuer that takes a second use for theft.
+async fn rotating(server: &Server, life: u64) -> (jeton_issuer::RunningIssuer, String) {
+    let wall = server.clock.clone();
+    let mut options = jeton_issuer::Options::new(move || wall.now().wall);
+    options.access_life = std::time::Duration::from_secs(life);
+    let google = jeton_issuer::Issuer::in_thread(options).unwrap();
+    let refresh = google.refresh_token("id", "me", "a b");
+    let secret = json!({"client_id": "id", "client_secret": "s", "refresh_token": refresh});
+    let url = format!("{}/token", google.url());
+    let body = json!({"name": "g", "provider": "google", "url": url, "secret": secret});
+    let made = server.made("POST", "/credentials", body).await;
+    let path = format!("/credentials/{}/token", made["id"].as_str().unwrap());
+    (google, path)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d21_a_rotating_refresh_token_is_used_by_one_replica_at_a_time_and_all_have_what_came_of_it() {
+    let one = Server::start().await;
+    let two = one.replica().await;
+    // A life that all can use, and one that is too short to be kept: each request uses the refresh token.
+    for (life, distinct) in [(3600, 1), (60, 12)] {
+        let (_google, path) = rotating(&one, life).await;
+        let asked = (0..12).map(|n| {
+            let server = if n % 2 == 0 { &one } else { &two };
+            server.call("GET", &path, &one.admin, None)
+        });
+        let mut tokens = std::collections::BTreeSet::new();
+        for answered in futures_util::future::join_all(asked).await {
+            assert_eq!(answered.status, 200, "{life}: {answered:?}");
+            tokens.insert(answered.text_of("token"));
+        }
+        assert!((1..=distinct).contains(&tokens.len()), "{life}: {}", tokens.len());
+        let again = two.call("GET", &path, &one.admin, None).await;
+        assert_eq!(again.status, 200, "the refresh token is alive: {again:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d21_the_lease_of_a_replica_that_died_is_taken_over() {
+    let clock = jeton::Clock::manual(jeton_core::UnixTime::from_seconds(1_800_000_000));
+    let server = Server::at_time(clock.clone(), "").await;
+    let (_google, path) = rotating(&server, 3600).await;
+    let id = path.split('/').nth(2).unwrap();
+    let store = &server.broker.store;
+    let now = server.broker.now();
+    let dead = jeton_broker::minting::lease::Lease::take(store, id, "dead".to_owned(), now);
+    assert!(dead.await.unwrap().is_some());
+    let other = jeton_broker::minting::lease::Lease::take(store, id, "other".to_owned(), now);
+    assert!(other.await.unwrap().is_none(), "it is held");
+    let waiting = server.call("GET", &path, &server.admin, None);
+    let passing = async {
+        tokio::time::sleep(jeton_broker::minting::lease::LOOK * 4).await;
+        clock.advance(jeton_broker::minting::lease::LEASE + std::time::Duration::from_millis(1));
+    };
+    let (answered, ()) = tokio::join!(waiting, passing);
+    assert_eq!(answered.status, 200, "{answered:?}");
+}
