@@ -2,6 +2,7 @@
 mod consent;
 mod identity;
 pub(crate) mod instance;
+pub(crate) mod roots;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -34,9 +35,8 @@ pub(crate) struct Flags {
     /// A file that names the services (signing_config.v0.2.json)
     #[arg(long, value_name = "FILE", help_heading = "Services")]
     signing_config: Option<String>,
-    /// A file with what the answers are verified by [default: the public instance's]
-    #[arg(long, value_name = "FILE", help_heading = "Services")]
-    trusted_root: Option<String>,
+    #[command(flatten)]
+    roots: roots::Trusted,
 }
 
 impl Flags {
@@ -47,9 +47,8 @@ impl Flags {
             &self.rekor_url,
             &self.timestamp_server_url,
             &self.signing_config,
-            &self.trusted_root,
         ];
-        all.iter().any(|flag| flag.is_some())
+        all.iter().any(|flag| flag.is_some()) || self.roots.are_given()
     }
 }
 
@@ -150,6 +149,7 @@ impl Signing {
             (&setting::FULCIO_URL, &self.flags.fulcio_url),
             (&setting::REKOR_URL, &self.flags.rekor_url),
             (&setting::SIGNING_CONFIG, &self.flags.signing_config),
+            (&setting::TUF_ROOT, &self.flags.roots.tuf_root),
         ];
         for (setting, flag) in named {
             if layers.text(setting, flag.as_ref())?.is_some() {
@@ -161,9 +161,10 @@ impl Signing {
 
     fn with_key(&self, session: &Session, path: &Path, outlets: &[Outlet]) -> Result<Exit, Failure> {
         if self.device || self.browser {
-            return Err(Failure::usage(
-                "--key signs without a login: leave out --device and --browser",
-            ));
+            return Err(
+                Failure::usage("--key signs without a login: leave out --device and --browser")
+                    .with_hint("say one of them"),
+            );
         }
         let key = Key::read(path)?;
         for outlet in outlets {
@@ -208,20 +209,21 @@ impl Signing {
                 let (name, to, index) = (&outlet.name, outlet.bundle.display(), signed.log_index);
                 let what = format!("{name}: signed as {who}, entry {index} of the log; {to}");
                 session.output.note(&what);
+                instance::say_what_is_missing(signed.proof, &session.output);
             }
             Ok(Exit::Done)
         })
     }
 }
 
-/// The trust root of the public instance.
-pub(crate) fn public_trust(session: &Session) -> Result<TrustedRoot, Failure> {
+/// The trust root that a repository holds.
+pub(crate) fn trust_of(session: &Session, repository: &Repository) -> Result<TrustedRoot, Failure> {
     let env = plan::with_ca_file(session.layers()?, session.env.clone())?;
     let (cx, progress) = session.context(&env);
     let cx = cx.within(DEFAULT_TIMEOUT);
     progress.within(DEFAULT_TIMEOUT);
     session.run(&progress, async {
-        let trust = Repository::public().trust(&cx).await;
+        let trust = repository.trust(&cx).await;
         Ok(trust.map_err(offline)?.root)
     })
 }

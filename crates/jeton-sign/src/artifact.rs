@@ -111,9 +111,12 @@ pub fn document(path: &Path) -> Result<String, Error> {
         .map_err(|e| unreadable(path, &e))?;
     if bytes.len() as u64 > DOCUMENT_CAP {
         let most = DOCUMENT_CAP / (1024 * 1024);
-        return Err(unusable(path, &format!("it is larger than {most} MiB")));
+        return Err(unusable(path, &format!("it is larger than {most} MiB"))
+            .with_hint("no bundle, key or trust root is that large: name another file"));
     }
-    String::from_utf8(bytes).map_err(|_| unusable(path, "it is no text"))
+    String::from_utf8(bytes).map_err(|_| {
+        unusable(path, "it is no text").with_hint("a text is wanted here, JSON or PEM: name another file")
+    })
 }
 
 /// The error of a file that is there and of no use.
@@ -123,9 +126,14 @@ pub fn unusable(path: &Path, why: &str) -> Error {
 }
 
 pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    let class = match error.kind() {
-        ErrorKind::NotFound => Class::NotFound,
-        _ => Class::Protocol,
+    let (class, hint) = match error.kind() {
+        ErrorKind::NotFound => (
+            Class::NotFound,
+            "is the name right, and written from this folder?",
+        ),
+        ErrorKind::PermissionDenied => (Class::Protocol, "let this user read it"),
+        ErrorKind::IsADirectory => (Class::Protocol, "name a file; of a folder, each file by itself"),
+        _ => (Class::Protocol, "name a file that can be read"),
     };
-    Error::new(class, format!("{}: {error}", shown(path)))
+    Error::new(class, format!("{}: {error}", shown(path))).with_hint(hint)
 }

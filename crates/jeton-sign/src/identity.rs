@@ -175,7 +175,10 @@ impl Tokens {
             self.disclosure.allow(&identity).await?;
         }
         if left(&token).is_some_and(|left| left.is_zero()) {
-            return Err(unusable(&token, "ran out before it was used"));
+            let message = format!("the token of {} ran out before it was used", token.source);
+            return Err(
+                Error::new(Class::Token, message).with_hint("get a fresh one, or name a source that does")
+            );
         }
         let fresh = Arc::new(Held {
             token,

@@ -149,6 +149,10 @@ fn hint(key: &DerPublicKey) -> String {
     STANDARD.encode(digest::digest(&digest::SHA256, key.as_bytes()))
 }
 
+fn no_public_key(path: &Path, why: &str) -> Error {
+    unusable(path, why).with_hint("`openssl pkey -in KEY -pubout -out PUB` writes the public half of a key")
+}
+
 /// The public half of a local key: what `verify-bundle --key` is given.
 #[derive(Clone, Debug)]
 pub struct PublicKey(DerPublicKey);
@@ -161,9 +165,9 @@ impl PublicKey {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = document(path)?;
         let key =
-            DerPublicKey::from_pem(&text).map_err(|_| unusable(path, "there is no public key in it"))?;
+            DerPublicKey::from_pem(&text).map_err(|_| no_public_key(path, "there is no public key in it"))?;
         sigstore_crypto::KeyAlgorithm::from_spki(&key)
-            .map_err(|_| unusable(path, "its type is not one that is verified here"))?;
+            .map_err(|_| no_public_key(path, "its type is not one that is verified here"))?;
         Ok(Self(key))
     }
 

@@ -74,6 +74,7 @@ async fn verified(
     let id_token = granted.answer.id_token.as_ref().ok_or_else(|| {
         let message = format!("{what}: `openid` was asked for and no ID token came");
         Error::new(Class::Protocol, message)
+            .with_hint("let the issuer give this client ID tokens, or name another with --oidc-issuer")
     })?;
     let access_token = &granted.answer.access_token;
     identity::verify(cx, what, authority, client, id_token, access_token, nonce).await?;

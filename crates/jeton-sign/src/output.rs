@@ -23,6 +23,7 @@ pub fn write(bundle: &Bundle, path: &Path) -> Result<(), Error> {
             _ => Class::Other,
         };
         Error::new(class, format!("{}: {e}", shown(path)))
+            .with_hint("nothing was written; say another place for the bundle, or mend this one")
     })
 }
 

@@ -65,6 +65,7 @@ impl Reader<'_> {
                 Class::Token,
                 format!("--from-ci: the token of {platform} has no claim {name}"),
             )
+            .with_hint("write the predicate yourself and name it with --predicate")
         })
     }
 

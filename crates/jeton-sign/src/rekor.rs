@@ -90,6 +90,7 @@ async fn log_v1(cx: &Context, services: &Services, entry: &Entry<'_>) -> Result<
             Class::Protocol,
             format!("{WHAT}: the entry cannot be used: {why}"),
         )
+        .with_hint("is --rekor-url a transparency log of that version?")
     })
 }
 

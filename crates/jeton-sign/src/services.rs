@@ -140,6 +140,7 @@ impl Services {
             let why = redact::foreign(&e.to_string(), &[]);
             let path = jeton::source::file::shown(path);
             Error::new(Class::Config, format!("{path}: it is no signing config: {why}"))
+                .with_hint("name a signing_config.v0.2.json, as whoever runs the instance hands it out")
         })
     }
 }
@@ -155,6 +156,7 @@ fn address(endpoint: Option<&ServiceEndpoint>, what: &str) -> Result<Url, Error>
         let message =
             format!("the signing config names no {what} that is valid now and speaks a known version");
         Error::new(Class::Config, message)
+            .with_hint("get the instance's signing config again, or name its services one by one")
     })?;
     checked_url(&endpoint.url, what)
 }
@@ -179,7 +181,8 @@ fn enough(config: &ServiceConfiguration, eligible: &[&ServiceEndpoint], what: &s
         return Ok(());
     }
     let message = format!("the signing config wants more than one {what}, and one is asked");
-    Err(Error::new(Class::Config, message))
+    Err(Error::new(Class::Config, message)
+        .with_hint("name the one to ask with --rekor-url or --timestamp-server-url"))
 }
 
 /// `path` below a service's URL, whether that ends with a slash or not.

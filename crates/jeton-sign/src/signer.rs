@@ -9,7 +9,7 @@ use crate::identity::Tokens;
 use crate::rekor::{self, Entry};
 use crate::services::Services;
 use crate::statement::{Attestation, PAYLOAD_TYPE};
-use crate::verification::{self, Level};
+use crate::verification::{self, Level, Verification, Witnesses};
 use crate::{Artifact, Bundle, Key, timestamp};
 use jeton::{Class, Context, Error};
 use jeton_core::{Claims, UnixTime, redact};
@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-mod unverified;
+mod published;
+mod unrooted;
 
 /// A certificate that has less left than this is not used for another signature.
 const LEAST_LEFT: Duration = Duration::from_secs(30);
@@ -97,6 +98,19 @@ pub struct Signed {
     pub issuer: Option<String>,
     /// The entry's number in the log.
     pub log_index: u64,
+    /// What all of it was held against.
+    pub proof: Proof,
+}
+
+/// What the services' answers were held against before success was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A trust root: all of it was verified.
+    TrustRoot,
+    /// What the instance says of itself: all but the certificate log's word was verified.
+    Published,
+    /// Nothing but each other: nobody named a trust root, and the instance does not say what it is verified by.
+    Consistency,
 }
 
 /// Signs keyless, with one instance's services.
@@ -117,7 +131,7 @@ struct Pair {
 }
 
 impl Signer {
-    /// A signer. Without a trust root, what the services answer is only held against itself.
+    /// A signer. Without a trust root, what the services answer is held against what they say of themselves.
     #[must_use]
     pub fn new(cx: Context, services: Services, trust: Option<Arc<TrustedRoot>>, tokens: Tokens) -> Self {
         Self {
@@ -183,7 +197,7 @@ impl Signer {
         };
         let bundle = bundle.into_bundle();
         catch_up(cx, &entry).await;
-        self.verify(content, &bundle, certificate, &entry)?;
+        let proof = self.verify(cx, content, &bundle, certificate, &entry).await?;
         Ok(Signed {
             bundle,
             identity: certificate
@@ -193,6 +207,7 @@ impl Signer {
                 .map(|name| name.as_str().to_owned()),
             issuer: certificate.info.issuer.clone(),
             log_index: entry.log_index.get(),
+            proof,
         })
     }
 
@@ -214,32 +229,48 @@ impl Signer {
     }
 
     /// Holds everything that was answered against the trust root, before success is said.
-    fn verify(
+    async fn verify(
         &self,
+        cx: &Context,
         content: &Content,
         bundle: &Bundle,
         certificate: &Certificate,
         entry: &TransparencyLogEntry,
-    ) -> Result<(), Error> {
-        let Some(trust) = &self.trust else {
-            return unverified::check(bundle, certificate, entry);
-        };
-        let found = verification::by_certificate(&content.artifact()?, bundle, trust)?;
-        if found.level == Level::Verified {
-            return Ok(());
+    ) -> Result<Proof, Error> {
+        let artifact = content.artifact()?;
+        if let Some(trust) = &self.trust {
+            let found = verification::by_certificate(&artifact, bundle, trust, Witnesses::All)?;
+            return match reasons(&found) {
+                None => Ok(Proof::TrustRoot),
+                Some(reasons) => {
+                    let message = format!("what the services answered does not verify: {reasons}");
+                    Err(Error::new(Class::Trust, message)
+                        .with_hint("the trust root (--trusted-root) must be that of the instance that signs"))
+                }
+            };
         }
-        let reasons: Vec<String> = found
-            .failures
-            .iter()
-            .map(|failure| format!("{}: {}", failure.code.name(), failure.detail))
-            .collect();
-        let message = format!(
-            "what the services answered does not verify: {}",
-            reasons.join("; ")
-        );
-        Err(Error::new(Class::Trust, message)
-            .with_hint("the trust root (--trusted-root) must be that of the instance that signs"))
+        unrooted::check(bundle, certificate, entry)?;
+        let Some(own) = published::root(cx, &self.services).await else {
+            return Ok(Proof::Consistency);
+        };
+        let found = verification::by_certificate(&artifact, bundle, &own, Witnesses::ButCertificateLogs)?;
+        match reasons(&found) {
+            None => Ok(Proof::Published),
+            Some(reasons) => Err(published::contradicts(&reasons)),
+        }
     }
+}
+
+/// What does not hold of it; `None` when all holds.
+fn reasons(found: &Verification) -> Option<String> {
+    if found.level == Level::Verified {
+        return None;
+    }
+    let reasons = found.failures.iter();
+    let reasons: Vec<String> = reasons
+        .map(|failure| format!("{}: {}", failure.code.name(), failure.detail))
+        .collect();
+    Some(reasons.join("; "))
 }
 
 fn signature(content: &SignatureContent) -> Result<SignatureBytes, Error> {

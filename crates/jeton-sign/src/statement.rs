@@ -62,13 +62,14 @@ pub fn predicate(path: &Path) -> Result<Value, Error> {
         Ok(_) => Err(Error::new(
             Class::Config,
             format!("{}: a predicate is a JSON object", shown(path)),
-        )),
+        )
+        .with_hint("write what is said as members: {\"verdict\":\"good\"}")),
         Err(e) => {
             let (line, column) = (e.line(), e.column());
-            Err(Error::new(
-                Class::Config,
-                format!("{}:{line}:{column}: no JSON", shown(path)),
-            ))
+            Err(
+                Error::new(Class::Config, format!("{}:{line}:{column}: no JSON", shown(path)))
+                    .with_hint("--predicate wants a file with one JSON object"),
+            )
         }
     }
 }
@@ -86,10 +87,11 @@ pub fn subjects(artifacts: &[Artifact]) -> Result<BTreeMap<String, Sha256Hash>, 
             .is_some_and(|other| other != digest)
         {
             let name = redact::foreign(&name, &[]);
-            return Err(Error::new(
-                Class::Config,
-                format!("two different files are named {name}"),
-            ));
+            return Err(
+                Error::new(Class::Config, format!("two different files are named {name}")).with_hint(
+                    "a statement knows files by their names alone: rename one, or attest to each by itself",
+                ),
+            );
         }
     }
     Ok(subjects)
@@ -108,7 +110,10 @@ pub fn checksums(path: &Path) -> Result<BTreeMap<String, Sha256Hash>, Error> {
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
     {
-        let wrong = |why: &str| unusable(path, &format!("line {}: {why}", at + 1));
+        let wrong = |why: &str| {
+            unusable(path, &format!("line {}: {why}", at + 1))
+                .with_hint("`sha256sum FILE… > LIST` writes such a list")
+        };
         let (digest, name) = line
             .split_once(char::is_whitespace)
             .ok_or_else(|| wrong("no digest and name"))?;
@@ -125,7 +130,10 @@ pub fn checksums(path: &Path) -> Result<BTreeMap<String, Sha256Hash>, Error> {
         }
     }
     match subjects.is_empty() {
-        true => Err(unusable(path, "no subject is in it")),
+        true => {
+            Err(unusable(path, "no subject is in it")
+                .with_hint("`sha256sum FILE… > LIST` writes such a list"))
+        }
         false => Ok(subjects),
     }
 }
@@ -164,7 +172,7 @@ impl Attestation {
             (Predicate::FromCi, Some(claims)) => provenance::predicate(claims)?,
             (Predicate::FromCi, None) => {
                 let message = "--from-ci: a local key has no token, hence nothing that a CI platform says";
-                return Err(Error::new(Class::Config, message));
+                return Err(Error::new(Class::Config, message).with_hint("say it with --predicate JSON"));
             }
         };
         let subjects = self.subjects.iter();

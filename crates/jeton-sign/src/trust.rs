@@ -7,6 +7,7 @@ mod repository;
 
 use crate::artifact::{document, unusable};
 use jeton::cache::{Disk, locate};
+use jeton::http::checked_url;
 use jeton::{Class, Context, Error};
 use repository::{Kept, Mirror};
 use sigstore_trust_root::{SigningConfig, TrustedRoot};
@@ -31,6 +32,7 @@ pub fn read(path: &Path) -> Result<TrustedRoot, Error> {
     TrustedRoot::from_json(&document(path)?).map_err(|e| {
         let why = jeton_core::redact::foreign(&e.to_string(), &[]);
         unusable(path, &format!("it is no trust root: {why}"))
+            .with_hint("name a trusted_root.json, as whoever runs the instance hands it out")
     })
 }
 
@@ -46,8 +48,8 @@ pub struct Repository {
 pub struct Trust {
     /// What is trusted.
     pub root: TrustedRoot,
-    /// Which services there are.
-    pub services: SigningConfig,
+    /// Which services there are; `None` when the repository does not say.
+    pub services: Option<SigningConfig>,
 }
 
 impl Repository {
@@ -60,6 +62,19 @@ impl Repository {
         }
     }
 
+    /// A mirror of it: another place, the same signatures.
+    ///
+    /// # Errors
+    /// `Class::Config` for a URL that is none.
+    pub fn mirrored(url: impl Into<String>) -> Result<Self, Error> {
+        let url = url.into();
+        checked_url(&url, "--tuf-url")?;
+        Ok(Self {
+            url,
+            ..Self::public()
+        })
+    }
+
     /// Another one, with the root metadata (`root.json`) that is trusted.
     #[must_use]
     pub fn at(url: impl Into<String>, root: impl Into<Vec<u8>>) -> Self {
@@ -67,6 +82,29 @@ impl Repository {
             url: url.into(),
             root: root.into(),
         }
+    }
+
+    /// The same, with the root metadata from a file.
+    ///
+    /// # Errors
+    /// As [`Repository::mirrored`]; `Class::NotFound` when it is not there, `Class::Protocol` when it is none, or does
+    /// not sign itself.
+    pub fn read(url: impl Into<String>, path: &Path) -> Result<Self, Error> {
+        let url = url.into();
+        checked_url(&url, "--tuf-url")?;
+        let root = document(path)?;
+        sigstore_tuf::TrustedMetadataSet::from_root(root.as_bytes()).map_err(|e| {
+            let why = jeton_core::redact::foreign(&e.to_string(), &[]);
+            unusable(path, &format!("it is no root of a TUF repository: {why}"))
+                .with_hint("name the repository's root.json, as whoever runs it hands it out")
+        })?;
+        Ok(Self::at(url, root))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// What it says: from the cache while that has not expired, else fetched. Older metadata than was seen before,
@@ -100,14 +138,17 @@ async fn said(mut updater: Updater, now: jiff::Timestamp) -> Result<Trust, Error
         .get_target(TRUSTED_ROOT, now)
         .await
         .map_err(|e| refused(&e))?;
-    let services = updater
-        .get_target(SIGNING_CONFIG, now)
-        .await
-        .map_err(|e| refused(&e))?;
+    let services = match updater.get_target(SIGNING_CONFIG, now).await {
+        Ok(services) => Some(services),
+        Err(sigstore_tuf::Error::TargetNotFound(_)) => None,
+        Err(e) => return Err(refused(&e)),
+    };
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| unreadable("it is no text"));
+    let services = services.map(text).transpose()?;
+    let services = services.map(|text| SigningConfig::from_json(&text));
     Ok(Trust {
         root: TrustedRoot::from_json(&text(root)?).map_err(|e| unreadable(&e.to_string()))?,
-        services: SigningConfig::from_json(&text(services)?).map_err(|e| unreadable(&e.to_string()))?,
+        services: services.transpose().map_err(|e| unreadable(&e.to_string()))?,
     })
 }
 
@@ -117,6 +158,7 @@ fn unreadable(why: &str) -> Error {
         Class::Protocol,
         format!("trust root: what the repository holds cannot be used: {why}"),
     )
+    .with_hint("--trusted-root FILE needs no repository")
 }
 
 fn now(cx: &Context) -> Result<jiff::Timestamp, Error> {

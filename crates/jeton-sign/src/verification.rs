@@ -78,7 +78,9 @@ impl Name {
                     _ => "is no regular expression that stands on its own",
                 };
                 let text = jeton_core::redact::foreign(regex, &[]);
-                Error::new(Class::Config, format!("`{text}` {why}"))
+                Error::new(Class::Config, format!("`{text}` {why}")).with_hint(
+                    "a name without a pattern goes to --certificate-identity or --certificate-oidc-issuer",
+                )
             })
     }
 
@@ -181,8 +183,11 @@ pub fn bundle(path: &Path) -> Result<Bundle, Error> {
                     Class::Refused,
                     format!("{}: it breaks the format's rules: {why}", shown(path)),
                 )
+                .with_hint(Code::BundleFormat.mend())
             }
-            false => unusable(path, "it is no Sigstore bundle"),
+            false => unusable(path, "it is no Sigstore bundle").with_hint(
+                "--bundle wants the JSON that `jeton sign`, cosign or another Sigstore client wrote beside the file",
+            ),
         }
     })
 }
@@ -201,9 +206,11 @@ pub fn verify(
     let mut found = match &expectations.signer {
         Signer::Key(key) => by_key(artifact, bundle, key, trust)?,
         Signer::Identity { identity, issuer } => {
-            let trust = trust
-                .ok_or_else(|| Error::new(Class::Config, "nothing is trusted: a trust root is needed"))?;
-            let mut found = by_certificate(artifact, bundle, trust)?;
+            let trust = trust.ok_or_else(|| {
+                Error::new(Class::Config, "nothing is trusted: a trust root is needed")
+                    .with_hint("say --trusted-root FILE")
+            })?;
+            let mut found = by_certificate(artifact, bundle, trust, Witnesses::All)?;
             found.expect(Code::Identity, identity, |found| &found.identity);
             found.expect(Code::Issuer, issuer, |found| &found.issuer);
             found
@@ -234,11 +241,21 @@ impl Verification {
     }
 }
 
+/// Whose word is needed for a keyless bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Witnesses {
+    /// Everybody's.
+    All,
+    /// Everybody's but that of certificate logs, of which nothing is known.
+    ButCertificateLogs,
+}
+
 /// Judges everything about a keyless bundle but whose it is.
 pub(crate) fn by_certificate(
     artifact: &Artifact,
     bundle: &Bundle,
     trust: &TrustedRoot,
+    witnesses: Witnesses,
 ) -> Result<Verification, Error> {
     let mut found = Verification {
         level: Level::Unverified,
@@ -258,7 +275,7 @@ pub(crate) fn by_certificate(
     found.issuer.clone_from(&certificate.issuer);
     match content::check(artifact, bundle, &certificate.public_key)? {
         Some(failure) => found.failures.push(failure),
-        None => evidence::weigh(artifact, bundle, trust, &certificate, &mut found)?,
+        None => evidence::weigh(artifact, bundle, trust, &certificate, witnesses, &mut found)?,
     }
     Ok(found)
 }

@@ -76,7 +76,7 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
                 let name = jeton::core::redact::foreign(&name, &[]);
                 let message =
                     format!("{name} is not the file that the checksum list means: their digests differ");
-                return Err(Failure::usage(message));
+                return Err(Failure::usage(message).with_hint("make the list anew, or leave the file out"));
             }
         }
     }

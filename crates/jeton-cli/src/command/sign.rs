@@ -49,8 +49,10 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     // One level only: a path whose beginning is mistyped is no wish for a new tree.
     let folder = arguments.bundle_dir.as_ref().filter(|folder| !folder.exists());
     if let Some(folder) = folder.filter(|_| !arguments.signing.dry_run) {
-        std::fs::create_dir(folder)
-            .map_err(|fault| Failure::new(Exit::NotFound, format!("{}: {fault}", folder.display())))?;
+        std::fs::create_dir(folder).map_err(|fault| {
+            Failure::new(Exit::NotFound, format!("{}: {fault}", folder.display()))
+                .with_hint("make the folders above it first, or say another place")
+        })?;
     }
     let outlets = outlets(arguments)?;
     arguments.signing.run(session, arguments.batch, &outlets)
@@ -82,7 +84,8 @@ fn outlets(arguments: &Arguments) -> Result<Vec<Outlet>, Failure> {
                     let name = jeton::core::redact::foreign(&name, &[]);
                     return Err(Failure::usage(format!(
                         "two files are named {name}: one bundle would replace the other"
-                    )));
+                    ))
+                    .with_hint("sign them one by one, with --bundle"));
                 }
                 outlets.push(named(file, bundle)?);
             }

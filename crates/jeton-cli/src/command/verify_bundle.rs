@@ -4,10 +4,12 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::settings::variable as setting;
+use crate::signing::roots::{self, Roots};
+use jeton_sign::trust::Repository;
 use jeton_sign::verification::{self, Expectations, Level, Name, Signer, Verification};
 use jeton_sign::{Artifact, PublicKey, TrustedRoot, statement};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(super) const COMMAND: Command = Command {
     name: "verify-bundle",
@@ -56,9 +58,8 @@ pub(super) struct Arguments {
         "certificate_identity", "certificate_identity_regexp", "certificate_oidc_issuer", "certificate_oidc_issuer_regexp",
     ])]
     key: Option<PathBuf>,
-    /// What is trusted, instead of the public instance's trust root; then nothing is ever fetched
-    #[arg(long, value_name = "FILE")]
-    trusted_root: Option<String>,
+    #[command(flatten)]
+    roots: roots::Trusted,
     /// The least that must hold: unverified, attested or verified [default: verified; attested with --key]
     #[arg(long, value_name = "LEVEL")]
     min_trust_level: Option<String>,
@@ -143,13 +144,14 @@ fn trust(
     expectations: &Expectations,
     least: Level,
 ) -> Result<Option<TrustedRoot>, Failure> {
-    let file = session
-        .layers()?
-        .text(&setting::TRUSTED_ROOT, arguments.trusted_root.as_ref())?;
+    let Roots { file, repository, .. } = arguments.roots.read(session)?;
     match (file, &expectations.signer) {
-        (Some(file), _) => Ok(Some(jeton_sign::trust::read(Path::new(&file))?)),
+        (Some(file), _) => Ok(Some(file)),
         (None, Signer::Key(_)) if least < Level::Verified => Ok(None),
-        (None, _) => crate::signing::public_trust(session).map(Some),
+        (None, _) => {
+            let repository = repository.unwrap_or_else(Repository::public);
+            crate::signing::trust_of(session, &repository).map(Some)
+        }
     }
 }
 
@@ -189,10 +191,14 @@ fn tell(
         .by_ref()
         .map(|failure| format!("{}: {}", failure.code.name(), failure.detail))
         .collect();
-    Err(Failure::new(
+    let failure = Failure::new(
         Exit::Refused,
         format!("the bundle does not hold: {}", reasons.join("; ")),
-    ))
+    );
+    Err(match found.failures.first() {
+        Some(first) => failure.with_hint(first.code.mend()),
+        None => failure,
+    })
 }
 
 fn report(found: &Verification, holds: bool) -> serde_json::Value {

@@ -51,6 +51,8 @@ settings! {
     TIMESTAMP_SERVER_URL "timestamp-server-url" "the public instance's" "the timestamp authority for signing"
     SIGNING_CONFIG "signing-config" "the public instance's" "a file that names the services for signing"
     TRUSTED_ROOT "trusted-root" "the public instance's" "a file with what is trusted when bundles are verified"
+    TUF_URL "tuf-url" "the public instance's" "a TUF repository that says what is trusted, and which services there are"
+    TUF_ROOT "tuf-root" "the public instance's" "the root metadata by which that repository is trusted"
     OIDC_ISSUER "oidc-issuer" "https://oauth2.sigstore.dev/auth" "where --device and --browser log in"
     OIDC_CLIENT_ID "oidc-client-id" "sigstore" "the client as which --device and --browser log in"
     MIN_TRUST_LEVEL "min-trust-level" "verified" "the least that must hold of a bundle"

@@ -1,5 +1,6 @@
 //! Which instance of Sigstore is asked: the public one, when nobody names another.
 use super::Flags;
+use super::roots::Roots;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -7,14 +8,15 @@ use crate::settings::variable as setting;
 use jeton::Context;
 use jeton_sign::TrustedRoot;
 use jeton_sign::services::{Named, Services};
-use jeton_sign::trust::{self, Repository};
+use jeton_sign::signer::Proof;
+use jeton_sign::trust::Repository;
 use std::path::Path;
 use std::sync::Arc;
 
 /// An instance, as far as it is known without asking anybody.
 pub(crate) struct Instance {
     services: Option<Services>,
-    trust: Option<TrustedRoot>,
+    roots: Roots,
 }
 
 /// Reads what flags, variables and files say.
@@ -34,17 +36,22 @@ pub(crate) fn named(said: &Flags, session: &Session) -> Result<Instance, Failure
         None if named.is_empty() => None,
         None => Some(Services::named(&named)?),
     };
-    let trust = layers.text(&setting::TRUSTED_ROOT, said.trusted_root.as_ref())?;
-    let trust = trust.map(|path| trust::read(Path::new(&path))).transpose()?;
-    Ok(Instance { services, trust })
+    let roots = said.roots.read(session)?;
+    Ok(Instance { services, roots })
 }
 
 impl Instance {
     /// What is said of it to people.
     pub(crate) fn describe(&self) -> String {
-        match &self.services {
-            None => "the public instance of Sigstore".to_owned(),
-            Some(services) => {
+        match (&self.services, &self.roots.repository) {
+            (None, None) => "the public instance of Sigstore".to_owned(),
+            (None, Some(repository)) if self.roots.is_another => {
+                format!("the services that {} names", repository.url())
+            }
+            (None, Some(repository)) => {
+                format!("the public instance of Sigstore, as {} has it", repository.url())
+            }
+            (Some(services), _) => {
                 let stamped = services.timestamp.as_ref().map(|url| format!(", {url}"));
                 format!(
                     "{}, {}{}",
@@ -56,32 +63,52 @@ impl Instance {
         }
     }
 
-    /// The services and what they are verified by. The public instance says both itself; of a private one nobody
-    /// else can say what is to be trusted.
+    /// The services and what they are verified by. A TUF repository says both; of services that were named one by one
+    /// nobody else can say what is to be trusted.
     pub(crate) async fn settled(
         self,
         cx: &Context,
         output: &Output,
     ) -> Result<(Services, Option<Arc<TrustedRoot>>), Failure> {
-        let trust = self.trust.map(Arc::new);
-        match self.services {
-            Some(services) => {
-                if trust.is_none() {
-                    output.warning(
-                        "without --trusted-root the services' answers are only held against themselves: \
-                         verify the bundle before you publish it",
-                    );
-                }
-                Ok((services, trust))
+        let Roots { file, repository, .. } = self.roots;
+        let file = file.map(Arc::new);
+        match (self.services, file, repository) {
+            (Some(services), Some(file), _) => Ok((services, Some(file))),
+            (Some(services), None, Some(repository)) => {
+                let said = repository.trust(cx).await.map_err(super::offline)?;
+                Ok((services, Some(Arc::new(said.root))))
             }
-            None => {
-                let public = Repository::public()
-                    .trust(cx)
-                    .await
-                    .map_err(crate::signing::offline)?;
-                let services = Services::configured(&public.services, &Named::default())?;
-                Ok((services, Some(trust.unwrap_or_else(|| Arc::new(public.root)))))
+            (Some(services), None, None) => {
+                output.warning(
+                    "without --trusted-root (or --tuf-url) the services' answers are held against nothing but their own \
+                     word: verify the bundle before you publish it",
+                );
+                Ok((services, None))
+            }
+            (None, file, repository) => {
+                let repository = repository.unwrap_or_else(Repository::public);
+                let said = repository.trust(cx).await.map_err(super::offline)?;
+                let services = said.services.ok_or_else(|| {
+                    let message = format!("{}: the repository names no services", repository.url());
+                    Failure::usage(message)
+                        .with_hint("say --fulcio-url and --rekor-url, or --signing-config FILE")
+                })?;
+                let services = Services::configured(&services, &Named::default())?;
+                Ok((services, Some(file.unwrap_or_else(|| Arc::new(said.root)))))
             }
         }
+    }
+}
+
+/// Whoever named no trust root is told what his signature lacks.
+pub(super) fn say_what_is_missing(proof: Proof, output: &Output) {
+    match proof {
+        Proof::TrustRoot => (),
+        Proof::Published => {
+            output.warning("not verified: that the certificate is in a certificate log (SCT)")
+        }
+        Proof::Consistency => output.warning(
+            "not verified: certificate, SCT, log and time; the instance does not say what verifies them",
+        ),
     }
 }

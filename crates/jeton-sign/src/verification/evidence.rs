@@ -1,7 +1,7 @@
 //! What others say for a signature: certificate authority, certificate log, transparency log, timestamp authority.
 //! All of it is the Sigstore crates' judgement; here it is asked for, level by level.
 use super::failure::unusable_trust;
-use super::{Code, Failure, Level, Verification};
+use super::{Code, Failure, Level, Verification, Witnesses};
 use crate::{Artifact, PublicKey};
 use jeton::Error;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -24,6 +24,7 @@ pub(super) fn weigh(
     bundle: &Bundle,
     trust: &TrustedRoot,
     certificate: &CertificateInfo,
+    witnesses: Witnesses,
     found: &mut Verification,
 ) -> Result<(), Error> {
     let verifier = Verifier::new(trust).map_err(|e| unusable_trust(&e.to_string()))?;
@@ -31,14 +32,18 @@ pub(super) fn weigh(
     let ask =
         |policy: &VerificationPolicy| ask(&verifier, artifact, bundle, policy, scheme.supports_prehashed());
     // Whose it is, is asked by us: the crates know no patterns.
-    match ask(&VerificationPolicy::any_identity())? {
+    let policy = match witnesses {
+        Witnesses::All => VerificationPolicy::any_identity(),
+        Witnesses::ButCertificateLogs => VerificationPolicy::any_identity().skip_sct(),
+    };
+    match ask(&policy)? {
         Ok(result) => {
             found.level = Level::Verified;
             found.logged_at = time(&result);
         }
         Err(error) => {
             let failure = Failure::of(&error, bundle, trust)?;
-            let relaxed = VerificationPolicy::any_identity().skip_tlog_unsafe();
+            let relaxed = policy.skip_tlog_unsafe();
             let attested = match failure.code {
                 Code::LogInclusion | Code::Checkpoint | Code::Timestamp => {
                     ask(&relaxed)?.is_ok() || is_an_authoritys(bundle, trust, certificate)

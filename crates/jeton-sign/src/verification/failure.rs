@@ -52,6 +52,34 @@ impl Code {
         }
     }
 
+    /// What to do about it.
+    #[must_use]
+    pub const fn mend(self) -> &'static str {
+        match self {
+            Self::Signature | Self::Subject => {
+                "get file and bundle again, both from whoever signed: one of them is another, or was changed"
+            }
+            Self::CertificateChain | Self::Sct | Self::Checkpoint => {
+                "name what is trusted of the instance that signed, with --trusted-root or --tuf-url"
+            }
+            Self::CertificateExpired => "have the file signed anew; nothing makes this signature good",
+            Self::Identity => {
+                "believe it only if that is the signer you mean; --certificate-identity wants the whole name"
+            }
+            Self::Issuer => {
+                "believe it only if that issuer is the one you mean; --certificate-oidc-issuer wants all of it"
+            }
+            Self::LogInclusion => {
+                "ask whoever signed for the bundle with its log entry; --min-trust-level attested forgives it"
+            }
+            Self::Timestamp => {
+                "ask whoever signed for the bundle with its timestamps; --min-trust-level attested forgives it"
+            }
+            Self::BundleFormat => "ask whoever signed for a Sigstore bundle, as its signer wrote it",
+            Self::PredicateType => "name the bundle that says what you want to know, or its type with --type",
+        }
+    }
+
     /// Whether no level forgives it.
     #[must_use]
     pub const fn is_final(self) -> bool {
@@ -87,7 +115,8 @@ impl Failure {
     pub(super) fn of(error: &Error, bundle: &Bundle, trust: &TrustedRoot) -> Result<Self, jeton::Error> {
         let code = match error {
             Error::SignatureInvalid(_) => Code::Signature,
-            Error::ArtifactMismatch(_) => Code::Subject,
+            // The signature was held against the file before: it is the log's entry that is for another one.
+            Error::ArtifactMismatch(_) => Code::LogInclusion,
             Error::IdentityMismatch { .. } => Code::Identity,
             Error::IssuerMismatch { .. } => Code::Issuer,
             Error::Certificate(error) => of_certificate(error, trust),
@@ -110,6 +139,7 @@ pub(super) fn unusable_trust(why: &str) -> jeton::Error {
         jeton::Class::Protocol,
         format!("the trust root cannot be used: {why}"),
     )
+    .with_hint("get trusted_root.json again from whoever runs the instance")
 }
 
 fn of_certificate(error: &CertificateError, trust: &TrustedRoot) -> Code {

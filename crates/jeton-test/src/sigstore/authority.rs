@@ -1,4 +1,5 @@
 //! Fulcio and its certificate log (RFC 6962).
+use super::der::{element, text, value};
 use super::{Flaw, LogKey, answer, claims, now, sha256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use base64::Engine;
@@ -58,7 +59,12 @@ impl Authority {
         self.log.trusted(url)
     }
 
-    pub(super) fn certify(&self, body: &[u8], flaw: Option<Flaw>) -> String {
+    /// The trust bundle: every chain, as PEM.
+    pub(super) fn published(&self) -> String {
+        json!({"chains": [{"certificates": [self.certificate.pem()]}]}).to_string()
+    }
+
+    pub(super) fn certify(&self, body: &[u8], flaw: Option<Flaw>) -> Vec<u8> {
         match self.certificate_for(body, flaw) {
             Ok(pem) => {
                 let chain = json!({"certificates": [pem, self.certificate.pem()]});
@@ -176,31 +182,4 @@ impl PublicKeyData for Proven {
     fn algorithm(&self) -> &'static SignatureAlgorithm {
         &PKCS_ECDSA_P256_SHA256
     }
-}
-
-/// A text in DER.
-fn text(text: &str) -> Vec<u8> {
-    element(12, text.as_bytes())
-}
-
-fn element(tag: u8, value: &[u8]) -> Vec<u8> {
-    let length = value.len();
-    let mut bytes = vec![tag];
-    match length {
-        0..128 => bytes.push(length as u8),
-        128..256 => bytes.extend([0x81, length as u8]),
-        _ => bytes.extend([0x82, (length >> 8) as u8, length as u8]),
-    }
-    bytes.extend(value);
-    bytes
-}
-
-/// The value of the first element of DER, and the element whole.
-fn value(der: &[u8]) -> (&[u8], &[u8]) {
-    let (header, length) = match der[1] {
-        short @ 0..=127 => (2, usize::from(short)),
-        0x81 => (3, usize::from(der[2])),
-        _ => (4, usize::from(der[2]) << 8 | usize::from(der[3])),
-    };
-    (&der[header..header + length], &der[..header + length])
 }

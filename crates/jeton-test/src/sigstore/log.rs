@@ -31,6 +31,12 @@ impl Log {
         self.key.trusted(url)
     }
 
+    /// The key, as PEM.
+    pub(super) fn published(&self) -> String {
+        let key = STANDARD.encode(&self.key.spki);
+        format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n")
+    }
+
     pub(super) fn enter(&self, request: &[u8], flaw: Option<Flaw>) -> Value {
         let signer = |bad: Flaw| if flaw == Some(bad) { &self.other } else { &self.key };
         let body = canonical(request, flaw);
@@ -50,8 +56,12 @@ impl Log {
             root[0] ^= 1;
         }
         let note = format!("{ORIGIN} - 1\n1\n{}\n", STANDARD.encode(root));
-        let mut signature = self.key.id[..4].to_vec();
-        signature.extend(signer(Flaw::BadCheckpoint).sign(note.as_bytes()));
+        let (named, by) = match flaw {
+            Some(Flaw::ForeignCheckpoint) => (&self.other, &self.other),
+            _ => (&self.key, signer(Flaw::BadCheckpoint)),
+        };
+        let mut signature = named.id[..4].to_vec();
+        signature.extend(by.sign(note.as_bytes()));
         let checkpoint = format!("{note}\n\u{2014} {ORIGIN} {}\n", STANDARD.encode(signature));
         json!({
             "body": STANDARD.encode(&body),

@@ -58,7 +58,11 @@ pub(super) fn checks(
         };
         let mut checks = vec![match trust {
             Some(_) => Check::ok("trust root", described),
-            None => Check::warn("trust root", described, "name it with --trusted-root FILE"),
+            None => Check::warn(
+                "trust root",
+                described,
+                "name it with --trusted-root FILE, or its repository with --tuf-url",
+            ),
         }];
         checks.push(authority(&cx, &services, token).await);
         checks.push(answered(

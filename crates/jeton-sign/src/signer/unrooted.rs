@@ -13,7 +13,10 @@ pub(super) fn check(
     certificate: &Certificate,
     entry: &TransparencyLogEntry,
 ) -> Result<(), Error> {
-    let wrong = |why: &str| Err(Error::new(Class::Protocol, format!("{}: {why}", rekor::WHAT)));
+    let wrong = |why: &str| {
+        Err(Error::new(Class::Protocol, format!("{}: {why}", rekor::WHAT))
+            .with_hint("nothing was written; do not believe this log, or ask whoever runs it"))
+    };
     let signature = super::signature(&bundle.content)?;
     if !names(entry, &signature) {
         return wrong("the entry is for another signature");
@@ -25,7 +28,8 @@ pub(super) fn check(
         return Err(Error::new(
             Class::Protocol,
             format!("{}: the certificate names nobody", crate::fulcio::WHAT),
-        ));
+        )
+        .with_hint("is --fulcio-url a certificate authority of Sigstore?"));
     }
     Ok(())
 }
