@@ -5,16 +5,17 @@ use crate::failure::Failure;
 use jeton::session::{Courier, courier};
 use jeton::{Clock, Env};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The one argument by which it is called.
 const NAME: &str = "courier";
 /// This very program, also when its file was replaced meanwhile.
 const SELF: &str = "/proc/self/exe";
 
-/// Who is sent; `None` where this program cannot be found.
+/// Who is sent; `None` where this program cannot be found. Where `/proc` is not mounted, sending him fails, and this
+/// process does the errand itself: looking first would cost every start.
 pub(crate) fn courier() -> Option<Courier> {
-    let program = if Path::new(SELF).exists() {
+    let program = if cfg!(target_os = "linux") {
         PathBuf::from(SELF)
     } else {
         std::env::current_exe().ok()?

@@ -26,7 +26,8 @@ pub(crate) struct Setting {
 impl Setting {
     /// The variable: `JETON_MIN_VALIDITY`.
     pub(crate) fn variable(&self) -> String {
-        format!("JETON_{}", self.flag.replace('-', "_").to_uppercase())
+        let capitals = self.flag.bytes().map(|byte| char::from(capital(byte)));
+        PREFIX.chars().chain(capitals).collect()
     }
 
     /// The key of `[defaults]`: `min_validity`.
@@ -40,6 +41,17 @@ impl Setting {
             Origin::File(..) => self.key(),
             Origin::Flag(_) | Origin::Variable(_) => self.flag.to_owned(),
         }
+    }
+}
+
+/// What every variable of ours begins with.
+const PREFIX: &str = "JETON_";
+
+/// A letter of a flag as it is in its variable.
+fn capital(byte: u8) -> u8 {
+    match byte {
+        b'-' => b'_',
+        byte => byte.to_ascii_uppercase(),
     }
 }
 
@@ -92,15 +104,19 @@ impl Layers<'_> {
     }
 
     fn variable(&self, setting: &Setting) -> Option<Written> {
-        let name = setting.variable();
-        let value = self.env.get(&name)?;
-        Some(Written {
+        // Thirty settings are asked for, and rarely one of them is set: nothing is spelled out before it is.
+        let spelled = |rest: &str| rest.bytes().eq(setting.flag.bytes().map(capital));
+        let (_, value) = self.env.below(PREFIX).find(|(rest, _)| spelled(rest))?;
+        (!value.is_empty()).then(|| Written {
             values: vec![value.to_owned()],
-            origin: Origin::Variable(name),
+            origin: Origin::Variable(setting.variable()),
         })
     }
 
     fn file(&self, setting: &Setting) -> Option<Written> {
+        if self.config.defaults.is_empty() {
+            return None;
+        }
         let DefaultValue { values, line } = self.config.defaults.get(setting.key().as_str())?;
         let path = self.config.path.clone().unwrap_or_default();
         Some(Written {

@@ -210,10 +210,15 @@ impl Config {
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    if std::fs::metadata(path)?.len() > FILE_CAP {
-        return Err(std::io::Error::other("larger than 1 MiB"));
+    use std::io::{Error, ErrorKind, Read};
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(FILE_CAP + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_CAP {
+        return Err(Error::other("larger than 1 MiB"));
     }
-    std::fs::read_to_string(path)
+    String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "no UTF-8 text"))
 }
 
 fn defaults(root: &Section<'_>) -> Result<BTreeMap<&'static str, DefaultValue>, Error> {

@@ -1,5 +1,4 @@
 //! The environment as a value: made once in `main`, handed down, and different in every test.
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +8,9 @@ pub struct Env(Arc<Inner>);
 
 #[derive(Clone, Default)]
 struct Inner {
-    variables: HashMap<String, String>,
+    /// By name, each once. A process asks for few of them, and often for ones that are not there: a sorted list takes
+    /// no hashing, and one step over its own (`JETON_…`) says that there are none.
+    variables: Vec<(String, String)>,
     root: Option<PathBuf>,
 }
 
@@ -30,7 +31,11 @@ impl Env {
     #[must_use]
     pub fn with(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let mut inner = Arc::unwrap_or_clone(self.0);
-        inner.variables.insert(name.into(), value.into());
+        let name = name.into();
+        match inner.find(&name) {
+            Ok(at) => inner.variables[at].1 = value.into(),
+            Err(at) => inner.variables.insert(at, (name, value.into())),
+        }
         Self(Arc::new(inner))
     }
 
@@ -52,7 +57,16 @@ impl Env {
     /// The value of a variable, empty or not.
     #[must_use]
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.0.variables.get(name).map(String::as_str)
+        let at = self.0.find(name).ok()?;
+        Some(self.0.variables[at].1.as_str())
+    }
+
+    /// The variables whose names begin so, with what follows in the name, in order.
+    pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let variables = &self.0.variables;
+        let first = variables.partition_point(|(name, _)| name.as_str() < prefix);
+        let all = variables[first..].iter();
+        all.map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
     }
 
     /// Whether a variable says yes the way CI systems do: `true`, `1`, `yes` or `on`, in any case.
@@ -65,7 +79,7 @@ impl Env {
         })
     }
 
-    /// Every variable, in no order.
+    /// Every variable, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.variables.iter().map(|(k, v)| (k.as_str(), v.as_str()))
     }
@@ -88,9 +102,25 @@ impl Env {
     }
 }
 
+impl Inner {
+    /// Where a variable is, or would be.
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.variables.binary_search_by(|(n, _)| n.as_str().cmp(name))
+    }
+}
+
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(iter: I) -> Self {
-        let variables = iter.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        let mut variables: Vec<_> = iter.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        // Stable: of two with one name the last one counts, as it would in a map.
+        variables.sort_by(|(a, _), (b, _)| a.cmp(b));
+        variables.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
         Self(Arc::new(Inner {
             variables,
             root: None,
@@ -101,6 +131,8 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Env {
 impl std::fmt::Debug for Env {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Values may be secrets: names only.
-        f.debug_set().entries(self.0.variables.keys()).finish()
+        f.debug_set()
+            .entries(self.0.variables.iter().map(|(name, _)| name))
+            .finish()
     }
 }
