@@ -12,6 +12,9 @@ use std::process::Command;
 
 /// The variable by which the tests find the server.
 const SERVER: &str = "JETON_TEST_POSTGRES";
+/// The variable that says how often a broker is killed, and how often it is at night.
+const KILLS: &str = "JETON_TEST_KILLS";
+const NIGHT_KILLS: &str = "100";
 /// Where Debian keeps the programs, one folder for each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// `nobody`, on every Linux: PostgreSQL does not run as root.
@@ -31,17 +34,36 @@ pub(crate) fn meet(workspace: &Workspace) -> Outcome<Tally> {
         return Ok(Tally::default());
     };
     let cluster = Cluster::start(&programs)?;
-    let mut tests = run::cargo(&[
-        "test",
-        "--locked",
-        "--package",
-        "jeton-broker",
-        "--test",
-        "running",
-    ]);
+    let mut tests = test("jeton-broker", "running");
     // Each test has a database of its own, and each broker its connections.
     tests.args(["--", "--test-threads=4"]).env(SERVER, &cluster.url);
-    run::count(&workspace.root, &mut tests)
+    let mut tally = run::count(&workspace.root, &mut tests)?;
+    let mut kills = test("jeton-cli", "broker");
+    kills
+        .args(["after_every_kill_on_postgresql"])
+        .env(SERVER, &cluster.url);
+    tally.add(run::count(&workspace.root, &mut kills)?);
+    Ok(tally)
+}
+
+/// A hundred kills under load, on each database.
+pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
+    let mut kills = test("jeton-cli", "broker");
+    kills.args(["after_every_kill", "--", "--nocapture", "--test-threads=1"]);
+    kills.env(KILLS, NIGHT_KILLS);
+    let cluster = programs()
+        .or_else(install)
+        .map(|programs| Cluster::start(&programs))
+        .transpose()?;
+    match &cluster {
+        Some(cluster) => drop(kills.env(SERVER, &cluster.url)),
+        None => report::note("no PostgreSQL: the broker is killed on SQLite only"),
+    }
+    run::count(&workspace.root, &mut kills)
+}
+
+fn test(package: &str, target: &str) -> Command {
+    run::cargo(&["test", "--locked", "--package", package, "--test", target])
 }
 
 /// The folder of `initdb` and `pg_ctl`: of the newest version.

@@ -12,13 +12,14 @@ use crate::policy::{self, Kept};
 use crate::policy_file;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError, migration};
-use crate::{binding, keyring, rotation};
+use crate::{binding, keyring, rotation, service};
 use arc_swap::{ArcSwap, Guard};
 use jeton::{Class, Context, Error};
 use jeton_core::{Secret, UnixTime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
 
 /// Told what the broker has to say to whoever runs it. No secret ever comes here.
 pub trait Log: Send + Sync {
@@ -38,6 +39,8 @@ pub struct Live {
     pub issuers: Issuers,
     /// Trust policies that are kept in files.
     pub policies: Vec<Kept>,
+    /// What shakes hands, with the certificate as it is now.
+    pub tls: Option<TlsAcceptor>,
 }
 
 /// A broker. Cheap to clone; all clones are one.
@@ -107,11 +110,13 @@ impl Live {
                 .map_err(|wrong| Error::new(Class::Config, format!("policies: {wrong}")))?,
             None => Vec::new(),
         };
+        let tls = config.tls.as_ref().map(service::acceptor).transpose()?;
         Ok(Self {
             config,
             keyring,
             issuers,
             policies,
+            tls,
         })
     }
 }

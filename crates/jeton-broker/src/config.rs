@@ -22,6 +22,11 @@ pub const VARIABLE: &str = "JETON_BROKER_CONFIG";
 pub const LISTEN: &str = "127.0.0.1:8420";
 /// What the routes stand under when nobody says.
 pub const BASE_PATH: &str = "/v1";
+/// How long requests are answered after a signal to stop when nobody says: long enough for a cluster, which asks every
+/// second or two whether a replica is ready, to stop sending any. On this machine nobody spreads requests.
+pub const SHUTDOWN_DELAY: Duration = Duration::from_secs(5);
+/// The longest that may be: what sends signals does not wait for ever.
+const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
 /// The settings of a broker, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +49,8 @@ pub struct Config {
     pub signing_key: PathBuf,
     /// A certificate of its own.
     pub tls: Option<Tls>,
+    /// How long it goes on, and says that it is not ready, after a signal to stop.
+    pub shutdown_delay: Duration,
     /// Whose tokens are accepted.
     pub issuers: Vec<Accepted>,
     /// Who is `platform:admin` from the start.
@@ -206,6 +213,18 @@ fn algorithms(names: &[String]) -> Result<AlgorithmSet, String> {
 
 fn span(name: &str, text: &str) -> Result<Duration, String> {
     duration::parse(text).ok_or_else(|| format!("{name}: no duration; write `250ms`, `30s`, `5m` or `1h`"))
+}
+
+fn shutdown_delay(text: Option<&str>, listen: SocketAddr) -> Result<Duration, String> {
+    match text.map(|text| span("shutdown_delay", text)).transpose()? {
+        None if listen.ip().is_loopback() => Ok(Duration::ZERO),
+        None => Ok(SHUTDOWN_DELAY),
+        Some(delay) if delay <= LONGEST_DELAY => Ok(delay),
+        Some(_) => Err(format!(
+            "shutdown_delay: is {} s at most",
+            LONGEST_DELAY.as_secs()
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! right goes on.
 use crate::broker::{Broker, Live};
 use crate::config::Config;
+use crate::metrics::Counter;
 use jeton::{Env, Error};
 use jeton_core::verify::token_digest;
 use std::path::{Path, PathBuf};
@@ -35,12 +36,18 @@ pub async fn watch(broker: &Broker, origin: &Origin, mut signal: impl AsyncFnMut
         if now == seen && !asked {
             continue;
         }
-        match again(broker, origin).await {
-            Ok(()) => broker.log.note("the settings were read again"),
-            Err(wrong) => broker
-                .log
-                .warning(&format!("the settings stay as they were: {wrong}")),
-        }
+        let outcome = match again(broker, origin).await {
+            Ok(()) => {
+                broker.log.note("the settings were read again");
+                "taken"
+            }
+            Err(wrong) => {
+                let message = format!("the settings stay as they were: {wrong}");
+                broker.log.warning(&message);
+                "refused"
+            }
+        };
+        broker.metrics.count(Counter::Reloads, outcome);
         // Which files there are to look at may be another now.
         seen = fingerprint(broker, origin);
     }
@@ -55,7 +62,7 @@ pub async fn again(broker: &Broker, origin: &Origin) -> Result<(), Error> {
     let before = broker.live_full();
     if keep_fixed(&mut config, &before.config) {
         broker.log.warning(
-            "listen, public_url, base_path, database and tls take a restart; the others are taken over",
+            "listen, public_url, base_path, database and whether there is [tls] take a restart; the others are taken over",
         );
     }
     broker.replace(Live::load(config, Some(&before))?).await
@@ -68,7 +75,9 @@ fn keep_fixed(new: &mut Config, old: &Config) -> bool {
     new.public_url.clone_from(&old.public_url);
     new.base_path.clone_from(&old.base_path);
     new.database = old.database.clone();
-    new.tls.clone_from(&old.tls);
+    if new.tls.is_some() != old.tls.is_some() {
+        new.tls.clone_from(&old.tls);
+    }
     *new != before
 }
 
@@ -87,6 +96,10 @@ fn fingerprint(broker: &Broker, origin: &Origin) -> [u8; 32] {
     add(&origin.path);
     add(&live.config.keyring);
     add(&live.config.signing_key);
+    if let Some(tls) = &live.config.tls {
+        add(&tls.cert);
+        add(&tls.key);
+    }
     live.config
         .issuers
         .iter()

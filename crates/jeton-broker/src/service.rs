@@ -1,5 +1,5 @@
 //! Listening: one accept loop, with TLS where it is configured, a time limit on heads, a bound on connections, and a stop
-//! that lets requests end.
+//! that says so first and lets requests end.
 use crate::broker::Broker;
 use crate::config::Tls;
 use crate::dispatch::Peer;
@@ -37,23 +37,27 @@ const STREAMS: u32 = 256;
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    tls: Option<TlsAcceptor>,
+    is_tls: bool,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Listener {
-    /// Opens the port.
+    /// Opens the port. With `is_tls` each connection begins with a handshake, under the certificate that the settings
+    /// name at that moment.
     ///
     /// # Errors
-    /// `Class::Config`: it is taken, or the certificate cannot be used.
-    pub async fn open(address: SocketAddr, tls: Option<&Tls>) -> Result<Self, Error> {
-        let tls = tls.map(acceptor).transpose()?;
+    /// `Class::Config`: it is taken.
+    pub async fn open(address: SocketAddr, is_tls: bool) -> Result<Self, Error> {
         let failed = |error: std::io::Error| Error::new(Class::Config, format!("listen: {address}: {error}"));
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address, tls })
+        Ok(Self {
+            socket,
+            address,
+            is_tls,
+        })
     }
 
     /// Where it is.
@@ -65,7 +69,7 @@ impl Listener {
     /// Where it is, as a URL.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.is_tls { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
@@ -76,7 +80,11 @@ impl Listener {
     }
 }
 
-fn acceptor(tls: &Tls) -> Result<TlsAcceptor, Error> {
+/// What shakes hands with this certificate.
+///
+/// # Errors
+/// `Class::Config`: a file that cannot be read or is none, a key of another certificate.
+pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, Error> {
     let wrong = |what: &std::path::Path, why: String| {
         Error::new(Class::Config, format!("tls: {}: {why}", what.display()))
     };
@@ -96,7 +104,9 @@ fn acceptor(tls: &Tls) -> Result<TlsAcceptor, Error> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Serves until `stop` is done, then lets requests that are under way finish for [`STOP_TIME`], or until `at_once`.
+/// Serves until `stop` is done. Then it says that it is not ready, and serves on for as long as the settings say
+/// (`shutdown_delay`), so that whoever spreads the requests can send them elsewhere; then nothing more is accepted, and
+/// requests that are under way have [`STOP_TIME`] to finish. `at_once` cuts all of it short.
 pub async fn serve(
     listener: Listener,
     broker: &Broker,
@@ -107,16 +117,25 @@ pub async fn serve(
     let router = route::router(broker);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    tokio::pin!(stop);
+    let leaving = async {
+        stop.await;
+        broker.stop();
+        let delay = broker.live().config.shutdown_delay;
+        tokio::time::sleep(delay).await;
+    };
+    tokio::pin!(leaving, at_once);
     loop {
         let accepted = tokio::select! {
-            () = &mut stop => break,
+            () = &mut leaving => break,
+            () = &mut at_once => return,
             accepted = place_and_accept(&listener, &places) => accepted,
         };
         let Some((stream, peer, place)) = accepted else {
             continue;
         };
-        let (server, router, tls) = (Arc::clone(&server), router.clone(), listener.tls.clone());
+        // No certificate any more (which no reload does) is no reason to speak without.
+        let tls = listener.is_tls.then(|| broker.live().tls.clone());
+        let (server, router) = (Arc::clone(&server), router.clone());
         let watcher = graceful.watcher();
         tokio::spawn(async move {
             let Some(stream) = shake_hands(stream, tls).await else {
@@ -132,11 +151,10 @@ pub async fn serve(
             drop(place);
         });
     }
-    broker.stop();
     drop(listener);
     tokio::select! {
         _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()) => (),
-        () = at_once => (),
+        () = &mut at_once => (),
     }
 }
 
@@ -155,11 +173,12 @@ fn builder() -> auto::Builder<TokioExecutor> {
     server
 }
 
-async fn shake_hands(stream: TcpStream, tls: Option<TlsAcceptor>) -> Option<Box<dyn Stream>> {
+/// `tls` is nothing where none is spoken, and an empty one has no certificate: then there is nothing to say.
+async fn shake_hands(stream: TcpStream, tls: Option<Option<TlsAcceptor>>) -> Option<Box<dyn Stream>> {
     let Some(tls) = tls else {
         return Some(Box::new(stream));
     };
-    let shaken = tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await;
+    let shaken = tokio::time::timeout(HEAD_TIME, tls?.accept(stream)).await;
     Some(Box::new(shaken.ok()?.ok()?))
 }
 

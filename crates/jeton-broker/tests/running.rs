@@ -28,3 +28,5 @@ mod record;
 mod server;
 #[path = "running/sessions.rs"]
 mod sessions;
+#[path = "running/stopping.rs"]
+mod stopping;

@@ -327,59 +327,104 @@ fn d14_keys_change_while_it_serves_and_a_wrong_configuration_changes_nothing() {
     scene.sandbox.run(["broker", "check"]).ended(2);
 }
 
-/// How often the broker is killed; the nightly run takes more.
-const ROUNDS: usize = 12;
+/// The variable that says how often the broker is killed; the nightly run takes a hundred rounds on each database.
+const ROUNDS: &str = "JETON_TEST_KILLS";
+/// How often when nobody says.
+const FEW_ROUNDS: usize = 8;
+/// The variable that names a PostgreSQL server on which a test makes a database of its own.
+const POSTGRES: &str = "JETON_TEST_POSTGRES";
 /// How many callers write meanwhile.
 const CALLERS: usize = 4;
 
-#[test]
-fn what_was_acknowledged_is_there_after_every_kill() {
-    let scene = Scene::new();
+/// What one caller was told is done.
+#[derive(Default)]
+struct Done {
+    /// Credentials that were made.
+    made: Vec<String>,
+    /// How many secrets came.
+    released: usize,
+}
+
+/// Makes credentials and reads each, until the connection breaks.
+fn write(url: &str, token: &str, name: &str) -> Done {
+    let mut done = Done::default();
+    for n in 0.. {
+        let id = format!("{name}-{n}");
+        let body = json!({"id": id, "name": "x", "provider": "generic", "secret": CANARY}).to_string();
+        match ask(url, "POST", "/v1/credentials", token, &body) {
+            Some((201, _)) => done.made.push(id.clone()),
+            Some((status, body)) => panic!("{status} {body}"),
+            None => break,
+        }
+        match ask(url, "GET", &format!("/v1/credentials/{id}/token"), token, "") {
+            Some((200, _)) => done.released += 1,
+            Some((status, body)) => panic!("{status} {body}"),
+            None => break,
+        }
+    }
+    done
+}
+
+/// Kills the broker under load again and again; then looks whether what was acknowledged is there, and what is there is
+/// whole.
+#[expect(clippy::print_stderr, reason = "the figures of a long run")]
+fn what_was_acknowledged_is_there(scene: &Scene) {
+    let rounds = std::env::var(ROUNDS).map_or(FEW_ROUNDS, |rounds| rounds.parse().unwrap());
     let token = scene.token("ann");
-    let mut acknowledged: Vec<String> = Vec::new();
-    for round in 0..ROUNDS {
+    let mut all = Done::default();
+    for round in 0..rounds {
         let (broker, url) = scene.serve();
         let writers: Vec<_> = (0..CALLERS)
             .map(|caller| {
                 let (url, token) = (url.clone(), token.clone());
-                std::thread::spawn(move || {
-                    let mut done = Vec::new();
-                    for n in 0.. {
-                        let body = format!(
-                            "{{\"id\":\"r{round}-{caller}-{n}\",\"name\":\"x\",\"provider\":\"generic\",\"secret\":\"{CANARY}\"}}"
-                        );
-                        match ask(&url, "POST", "/v1/credentials", &token, &body) {
-                            Some((201, _)) => done.push(format!("r{round}-{caller}-{n}")),
-                            Some((status, body)) => panic!("{status} {body}"),
-                            None => return done,
-                        }
-                    }
-                    done
-                })
+                std::thread::spawn(move || write(&url, &token, &format!("r{round}-{caller}")))
             })
             .collect();
-        let id = format!("/v1/credentials/r{round}-0-1");
-        within(Duration::from_secs(20), "something is written", || {
+        // Not always at the same moment.
+        let id = format!("/v1/credentials/r{round}-0-{}", 1 + round % 5);
+        within(Duration::from_secs(60), "something is written", || {
             ask(&url, "GET", &id, &token, "").is_some_and(|(status, _)| status == 200)
         });
         broker.signal("KILL");
         let _ = broker.wait();
         for writer in writers {
-            acknowledged.extend(writer.join().unwrap());
+            let done = writer.join().unwrap();
+            all.made.extend(done.made);
+            all.released += done.released;
         }
     }
     let (broker, url) = scene.serve();
-    assert!(acknowledged.len() > ROUNDS, "{}", acknowledged.len());
-    for id in &acknowledged {
+    assert!(all.made.len() > rounds, "{}", all.made.len());
+    for id in &all.made {
         let got = ask(&url, "GET", &format!("/v1/credentials/{id}/token"), &token, "").unwrap();
         assert_eq!(got.0, 200, "{id}");
     }
-    // Nothing half written either: whatever is there has its owner, its record, and opens.
-    let list: Value =
-        serde_json::from_str(&ask(&url, "GET", "/v1/credentials", &token, "").unwrap().1).unwrap();
-    assert!(list["total"].as_u64().unwrap() >= acknowledged.len() as u64);
+    // Nothing half written either: whatever is there has its owner (or it would not be listed), its record, and opens.
+    let total = |path: &str, token: &str| {
+        let list: Value = serde_json::from_str(&ask(&url, "GET", path, token, "").unwrap().1).unwrap();
+        list["total"].as_u64().unwrap()
+    };
+    let owned = total("/v1/credentials", &token);
+    assert!(owned >= all.made.len() as u64);
+    assert_eq!(owned, total("/v1/credentials", &scene.token("root")));
     broker.signal("TERM");
     broker.wait().ended(0);
+    let records = scene.sandbox.run(["broker", "audit", "export"]).ended(0).stdout;
+    let records: Vec<Value> = records
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let count = |action: &str| {
+        let is_it = |record: &&Value| record["action"] == action || record["record"]["action"] == action;
+        records.iter().filter(is_it).count()
+    };
+    assert_eq!(
+        count("credential.create") as u64,
+        owned,
+        "a record for each, and no more"
+    );
+    let released = all.released + all.made.len();
+    assert!(count("credential.token") >= released, "no record, no release");
     let dry = scene
         .sandbox
         .run(["broker", "rotate-keys", "--dry-run"])
@@ -387,6 +432,35 @@ fn what_was_acknowledged_is_there_after_every_kill() {
         .json();
     assert_eq!(dry["broken"], 0);
     scene.sandbox.run(["broker", "audit", "verify"]).ended(0);
+    eprintln!(
+        "{rounds} kills: {} made and {released} releases acknowledged, {owned} there, {} records, all whole",
+        all.made.len(),
+        records.len()
+    );
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_every_kill() {
+    what_was_acknowledged_is_there(&Scene::new());
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_every_kill_on_postgresql() {
+    let Ok(server) = std::env::var(POSTGRES) else {
+        // `cargo xtask postgres` starts one and runs this.
+        return;
+    };
+    let name = format!("kills_{}", std::process::id());
+    let sql = |statement: String| {
+        let mut psql = std::process::Command::new("psql");
+        psql.args(["--quiet", "--no-psqlrc", "--command", &statement]);
+        assert!(psql.arg(format!("{server}/postgres")).status().unwrap().success());
+    };
+    sql(format!("CREATE DATABASE {name}"));
+    let scene = Scene::new();
+    scene.change("sqlite:jeton-broker.db", &format!("{server}/{name}"));
+    what_was_acknowledged_is_there(&scene);
+    sql(format!("DROP DATABASE {name}"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.signing_key, Path::new("/etc/jeton/signing-key.pem"));
     assert_eq!(config.issuers[0].algorithms, AlgorithmSet::ALL);
     assert_eq!(config.public_url(config.listen), "http://127.0.0.1:8420");
+    assert_eq!(config.shutdown_delay, Duration::ZERO);
 }
 
 #[test]
@@ -32,6 +33,14 @@ fn what_is_wrong_is_named() {
         ("listen = 1\n".to_owned() + ISSUER, ":1: "),
         ("listen = \"0.0.0.0:1\"\n".to_owned() + ISSUER, "listen: "),
         ("listen = \"nowhere\"\n".to_owned() + ISSUER, "listen: "),
+        (
+            "shutdown_delay = \"1h\"\n".to_owned() + ISSUER,
+            "shutdown_delay: ",
+        ),
+        (
+            "shutdown_delay = \"soon\"\n".to_owned() + ISSUER,
+            "shutdown_delay: ",
+        ),
         ("base_path = \"v1\"\n".to_owned() + ISSUER, "base_path: "),
         (
             "base_path = \"/a/../b\"
@@ -83,6 +92,7 @@ fn a_port_beyond_this_machine_takes_tls_or_a_proxy_in_front() {
     );
     let tls = "[tls]\ncert = \"c.pem\"\nkey = \"/k.pem\"\n";
     let config = read(&Env::default(), &(text + tls + ISSUER)).expect("config");
+    assert_eq!(config.shutdown_delay, SHUTDOWN_DELAY);
     let tls = config.tls.expect("tls");
     assert_eq!(tls.cert, Path::new("/etc/jeton/c.pem"));
     assert_eq!(tls.key, Path::new("/k.pem"));
@@ -95,6 +105,7 @@ fn a_variable_beats_the_file() {
         ("JETON_BROKER_BASE_PATH", "/api/ambient/v1/"),
         ("JETON_BROKER_DATABASE", "sqlite:other.db"),
         ("JETON_BROKER_KEYRING", "ring.json"),
+        ("JETON_BROKER_SHUTDOWN_DELAY", "7s"),
         ("JETON_BROKER_LIMITS_PER_ISSUER", "7"),
         (
             "JETON_BROKER_ISSUERS",
@@ -113,6 +124,7 @@ fn a_variable_beats_the_file() {
     assert_eq!(config.database, Database::Sqlite("/srv/other.db".into()));
     assert_eq!(config.keyring, Path::new("/srv/ring.json"));
     assert_eq!(config.limits.per_issuer, Some(7));
+    assert_eq!(config.shutdown_delay, Duration::from_secs(7));
     assert_eq!(config.issuers[0].max_token_age, Some(Duration::from_secs(3600)));
     assert_eq!(config.admins[0].subject, "root");
     let env = Env::default().with("JETON_BROKER_ISSUERS", "nonsense");

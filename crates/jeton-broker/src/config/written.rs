@@ -1,5 +1,5 @@
 //! The configuration as it was written, before it is checked.
-use super::{Accepted, Admin, BASE_PATH, Config, LISTEN, Limits, Tls, algorithms, span};
+use super::{Accepted, Admin, BASE_PATH, Config, LISTEN, Limits, Tls, algorithms, shutdown_delay, span};
 use crate::store::Database;
 use jeton::core::{Audience, Issuer};
 use jeton::{Class, Env, Error};
@@ -23,6 +23,7 @@ pub(super) struct Written {
     keyring: Option<PathBuf>,
     signing_key: Option<PathBuf>,
     tls: Option<Tls>,
+    shutdown_delay: Option<String>,
     issuers: Vec<WrittenIssuer>,
     admins: Vec<Admin>,
     limits: Limits,
@@ -81,6 +82,7 @@ impl Written {
         self.listen = text("LISTEN").or(self.listen.take());
         self.public_url = text("PUBLIC_URL").or(self.public_url.take());
         self.base_path = text("BASE_PATH").or(self.base_path.take());
+        self.shutdown_delay = text("SHUTDOWN_DELAY").or(self.shutdown_delay.take());
         self.keyring = path("KEYRING").or(self.keyring.take());
         self.signing_key = path("SIGNING_KEY").or(self.signing_key.take());
         self.policies = path("POLICIES").or(self.policies.take());
@@ -121,7 +123,7 @@ impl Written {
 
     /// What it means, or what is wrong with it.
     pub(super) fn check(self, path: &Path, folder: &Path) -> Result<Config, String> {
-        let listen = self.listen.as_deref().unwrap_or(LISTEN);
+        let listen = address(self.listen.as_deref().unwrap_or(LISTEN))?;
         let database = self.database.as_deref().unwrap_or("sqlite:jeton-broker.db");
         let database = Database::parse(database, &self.database_folder);
         let issuers: Result<_, String> = self.issuers.into_iter().map(WrittenIssuer::check).collect();
@@ -132,7 +134,7 @@ impl Written {
         }
         let config = Config {
             path: path.to_owned(),
-            listen: address(listen)?,
+            listen,
             behind_proxy: self.behind_proxy,
             public_url: self.public_url.map(public_url).transpose()?,
             base_path: base_path(self.base_path.as_deref().unwrap_or(BASE_PATH))?,
@@ -140,6 +142,7 @@ impl Written {
             keyring: self.keyring.unwrap_or_else(|| folder.join("keyring.json")),
             signing_key: self.signing_key.unwrap_or_else(|| folder.join("signing-key.pem")),
             tls: self.tls,
+            shutdown_delay: shutdown_delay(self.shutdown_delay.as_deref(), listen)?,
             issuers: issuers?,
             admins: self.admins,
             limits: self.limits,

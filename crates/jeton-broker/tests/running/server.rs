@@ -33,7 +33,7 @@ pub(crate) struct Server {
     pub(crate) clock: Clock,
     pub(crate) root: String,
     pub(crate) admin: String,
-    folder: Arc<tempfile::TempDir>,
+    pub(crate) folder: Arc<tempfile::TempDir>,
 }
 
 /// What was answered.
@@ -86,7 +86,7 @@ impl Server {
         own_issuer::generate(&folder.path().join("signing-key.pem")).unwrap();
         let (ring, _) = jeton_broker::keyring::extended(None).unwrap();
         private(&folder.path().join("keyring.json"), &ring);
-        let listener = Listener::open("127.0.0.1:0".parse().unwrap(), None)
+        let listener = Listener::open("127.0.0.1:0".parse().unwrap(), false)
             .await
             .unwrap();
         let root = listener.url();
@@ -105,7 +105,7 @@ impl Server {
 
     /// Another replica: the same database and keys, another process' state.
     pub(crate) async fn replica(&self) -> Self {
-        let listener = Listener::open("127.0.0.1:0".parse().unwrap(), None)
+        let listener = Listener::open("127.0.0.1:0".parse().unwrap(), false)
             .await
             .unwrap();
         let other = Self::serve(

@@ -51,7 +51,7 @@ pub(super) fn run(session: &Session, arguments: &Serve) -> Result<Exit, Failure>
     }
     session.serve(async {
         let live = Live::load(config, None)?;
-        let listener = Listener::open(live.config.listen, live.config.tls.as_ref()).await?;
+        let listener = Listener::open(live.config.listen, live.tls.is_some()).await?;
         let public_url = live.config.public_url(listener.address());
         let (cx, _) = session.context(&session.env);
         let log = Arc::new(Told(Arc::clone(&session.output)));
