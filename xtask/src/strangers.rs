@@ -22,6 +22,9 @@ const START: Duration = Duration::from_secs(10);
 /// How long one script may take.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// How long one of the night's may take.
+const LONGEST_NIGHT: Duration = Duration::from_secs(900);
+
 /// How often we look whether something has started or ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -49,7 +52,7 @@ pub(crate) fn meet(workspace: &Workspace, chosen: Option<&str>) -> Outcome<Tally
             if round > 0 && !asks_our_issuer(&folder.join(script)) {
                 continue;
             }
-            let ok = run_script(&folder, script, &jeton, &issuer.url)?;
+            let ok = run_script(&folder, script, &jeton, &issuer.url, LONGEST)?;
             report::line(&format!(
                 "stranger {script} ({algorithm}) ... {}",
                 if ok { "ok" } else { "FAILED" }
@@ -64,23 +67,29 @@ fn asks_our_issuer(script: &Path) -> bool {
     std::fs::read_to_string(script).is_ok_and(|text| text.contains("JETON_ISSUER"))
 }
 
-/// Pages in a headless Chromium, where one is installed: too much to install for every check.
+/// What is too much to install for every check: pages in a headless Chromium, where one is installed, and schemathesis.
 pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
     const PAGES: &str = "chromium_pages.py";
-    let mut tally = Tally::default();
-    if !CHROMIUMS.iter().any(|name| run::is_here(name, "--version")) {
-        report::note("no Chromium is installed: its pages are left out");
-        return Ok(tally);
-    }
+    const WALK: &str = "schemathesis_walks.py";
     let jeton = workspace.program("jeton")?;
     let folder = workspace.target.join("strangers");
     make(&folder)?;
-    copy(
-        &workspace.root.join(SCRIPTS).join("night").join(PAGES),
-        &folder.join(PAGES),
-    )?;
+    let source = workspace.root.join(SCRIPTS);
+    copy(&source.join("broker_server.py"), &folder.join("broker_server.py"))?;
+    let mut chosen = vec![WALK];
+    if CHROMIUMS.iter().any(|name| run::is_here(name, "--version")) {
+        chosen.push(PAGES);
+    } else {
+        report::note("no Chromium is installed: its pages are left out");
+    }
+    let night = source.join("night");
+    install_python(&folder, "night-python", &night.join("requirements.txt"))?;
     let issuer = Issuer::start(&jeton, &folder, ALGORITHMS[0])?;
-    tally.count(run_script(&folder, PAGES, &jeton, &issuer.url)?);
+    let mut tally = Tally::default();
+    for script in chosen {
+        copy(&night.join(script), &folder.join(script))?;
+        tally.count(run_script(&folder, script, &jeton, &issuer.url, LONGEST_NIGHT)?);
+    }
     Ok(tally)
 }
 
@@ -101,7 +110,7 @@ fn here(workspace: &Workspace, endings: &[&str]) -> Outcome<Vec<String>> {
         .collect())
 }
 
-fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str) -> Outcome<bool> {
+fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str, longest: Duration) -> Outcome<bool> {
     let program = if script.ends_with(".py") {
         "python3"
     } else {
@@ -114,7 +123,7 @@ fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str) -> Outcom
         .stdin(Stdio::null());
     command.env("JETON", jeton).env("JETON_ISSUER", issuer);
     command
-        .env("PYTHONPATH", folder.join("python"))
+        .env("PYTHONPATH", python_path(folder)?)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     let variables = std::env::vars_os().filter(|(name, _)| is_foreign(&name.to_string_lossy()));
     for (name, _) in variables {
@@ -126,7 +135,7 @@ fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str) -> Outcom
     let (stdout, stderr) = logs.map_err(|fault| format!("{}: {fault}", log.display()))?;
     let child = command.stdout(stdout).stderr(stderr).spawn();
     let mut child = child.map_err(|fault| format!("{program} did not start: {fault}"))?;
-    let ok = ends_well(&mut child);
+    let ok = ends_well(&mut child, longest);
     if !ok {
         report::note(&std::fs::read_to_string(&log).unwrap_or_default());
     }
@@ -134,15 +143,15 @@ fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str) -> Outcom
 }
 
 /// Waits for a script, but not for ever.
-fn ends_well(child: &mut Child) -> bool {
+fn ends_well(child: &mut Child, longest: Duration) -> bool {
     let watch = report::Stopwatch::start();
-    while watch.elapsed() < LONGEST {
+    while watch.elapsed() < longest {
         if let Ok(Some(status)) = child.try_wait() {
             return status.success();
         }
         std::thread::sleep(LOOK);
     }
-    report::note(&format!("it has not ended in {} s", LONGEST.as_secs()));
+    report::note(&format!("it has not ended in {} s", longest.as_secs()));
     end(child);
     false
 }
@@ -193,7 +202,24 @@ fn install(workspace: &Workspace, folder: &Path) -> Outcome {
         folder,
         npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]),
     )?;
-    let python = folder.join("python");
+    install_python(folder, "python", &folder.join("requirements.txt"))?;
+    std::fs::write(&stamp, wanted).map_err(|fault| format!("{}: {fault}", stamp.display()))
+}
+
+/// Where Python looks for packages: those of every check first.
+fn python_path(folder: &Path) -> Outcome<std::ffi::OsString> {
+    let folders = ["python", "night-python"].map(|name| folder.join(name));
+    std::env::join_paths(folders).map_err(|fault| fault.to_string())
+}
+
+/// Installs exactly what a lock file names into a folder of its own, unless that is there.
+fn install_python(folder: &Path, name: &str, lock: &Path) -> Outcome {
+    let python = folder.join(name);
+    let stamp = python.join("installed");
+    let wanted = std::fs::read(lock).map_err(|fault| format!("{}: {fault}", lock.display()))?;
+    if std::fs::read(&stamp).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
     if python.exists() {
         std::fs::remove_dir_all(&python).map_err(|fault| format!("{}: {fault}", python.display()))?;
     }
@@ -205,12 +231,9 @@ fn install(workspace: &Workspace, folder: &Path) -> Outcome {
         "--quiet",
         "--no-deps",
         "--only-binary=:all:",
-        "--target=python",
     ]);
-    run::check(
-        folder,
-        pip.args(["--requirement=requirements.txt", "--root-user-action=ignore"]),
-    )?;
+    pip.arg("--root-user-action=ignore").arg("--target").arg(&python);
+    run::check(folder, pip.arg("--requirement").arg(lock))?;
     std::fs::write(&stamp, wanted).map_err(|fault| format!("{}: {fault}", stamp.display()))
 }
 
