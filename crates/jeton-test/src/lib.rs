@@ -19,6 +19,7 @@ mod issuer;
 mod process;
 mod publishing;
 pub mod sigstore;
+pub mod tuf;
 mod upstream;
 
 pub use issuer::IssuerProcess;

@@ -2,6 +2,7 @@
 //! who says what is to be trusted.
 use super::*;
 use jeton_test::sigstore::{REKOR_V2, STAMP};
+use jeton_test::tuf::{FAR, Release, Tuf};
 
 const UNROOTED: &str = "without --trusted-root";
 
@@ -336,4 +337,94 @@ fn b17_a_signing_config_says_which_services_are_asked() {
         assert_eq!(scene.issuer.count("github"), sum, "{name}: no token for nothing");
         assert!(code == 0 || run.stderr.contains("hint"), "{name}: {}", run.stderr);
     }
+}
+
+#[test]
+fn b17_a_repository_says_what_is_trusted_and_which_services_there_are() {
+    let scene = Scene::new(&[]);
+    let tuf = Tuf::start(1, 1);
+    let release = Release {
+        version: 1,
+        stamped_until: FAR.into(),
+        targets: vec![
+            ("trusted_root.json", scene.sigstore.trusted_root()),
+            ("signing_config.v0.2.json", scene.sigstore.signing_config(&[1])),
+        ],
+    };
+    tuf.publish(&release, &tuf.all());
+    scene
+        .sandbox
+        .write("tuf.json", std::str::from_utf8(&tuf.root).unwrap());
+    let proxy = Upstream::saying("HTTP/1.1 502 X\r\ncontent-length: 0\r\n\r\n");
+    let run = |arguments: &[&str]| {
+        let command = scene
+            .sandbox
+            .command(arguments)
+            .envs(&scene.issuer.environment("github"));
+        command.env("HTTPS_PROXY", proxy.url()).run()
+    };
+    let by = ["--tuf-url", tuf.url(), "--tuf-root", "tuf.json"];
+    let signed = run(&[&SIGN[..], &by[..]].concat()).ended(0);
+    assert!(!signed.stderr.contains("warning"), "{}", signed.stderr);
+    let cache = scene.sandbox.cache();
+    for entry in std::fs::read_dir(&cache).unwrap() {
+        let mode = entry.unwrap().metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600);
+    }
+    let subject = scene.subject();
+    let verify = [
+        "verify-bundle",
+        "f",
+        "--bundle",
+        "b.json",
+        "--certificate-identity",
+        &subject,
+    ];
+    let verify = [&verify[..], &["--certificate-oidc-issuer", scene.issuer.url()]].concat();
+    // Nothing has expired: nobody is asked again, and nobody need be there.
+    let before = tuf.asked().len();
+    tuf.fail(usize::MAX);
+    run(&[&verify[..], &by[..]].concat()).ended(0);
+    assert_eq!(tuf.asked().len(), before);
+    std::fs::remove_dir_all(&cache).unwrap();
+    let gone = run(&[&verify[..], &by[..], &["--json"]].concat()).ended(6);
+    assert!(gone.stderr.contains("--trusted-root"), "{}", gone.stderr);
+    tuf.fail(0);
+    // A mirror of the public repository has the public root's signatures.
+    let mirror = ["--tuf-url", tuf.url()];
+    let forged = run(&[&verify[..], &mirror[..]].concat());
+    assert_eq!(forged.code, Some(8), "{}", forged.stderr);
+    scene
+        .sandbox
+        .write("other.json", std::str::from_utf8(&Tuf::start(1, 1).root).unwrap());
+    let other = ["--tuf-url", tuf.url(), "--tuf-root", "other.json"];
+    let other = run(&[&verify[..], &other[..]].concat()).ended(8);
+    assert!(other.stderr.contains("threshold"), "{}", other.stderr);
+    let rows: [(&[&str], i32); 6] = [
+        (&["--tuf-root", "tuf.json"], 2),
+        (&["--tuf-url", tuf.url(), "--tuf-root", "nowhere.json"], 3),
+        (&["--tuf-url", tuf.url(), "--tuf-root", "f"], 8),
+        (
+            &["--tuf-url", "http://tuf.example.com", "--tuf-root", "tuf.json"],
+            2,
+        ),
+        (&["--tuf-url", "nonsense"], 2),
+        // A file comes first, and then nobody is asked.
+        (
+            &["--tuf-url", "http://127.0.0.1:1", "--trusted-root", "root.json"],
+            0,
+        ),
+    ];
+    for (arguments, code) in rows {
+        let run = run(&[&verify[..], arguments].concat());
+        assert_eq!(run.code, Some(code), "{arguments:?}: {}", run.stderr);
+        assert!(
+            code == 0 || run.stderr.contains("hint"),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+    }
+    let command = scene.sandbox.command(&verify).env("JETON_TUF_URL", tuf.url());
+    command.env("JETON_TUF_ROOT", "tuf.json").run().ended(0);
+    assert!(proxy.seen().is_empty(), "{:?}", proxy.seen());
 }

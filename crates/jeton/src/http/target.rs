@@ -44,7 +44,8 @@ fn checked(text: &str, what: &str, may_be_clear: fn(&Url) -> bool, rule: &str) -
         Err(Error::new(
             Class::Config,
             format!("{what} is no URL that can be asked: {why}"),
-        ))
+        )
+        .with_hint("write it whole, as https://HOST/PATH"))
     };
     // The URL parser drops line breaks and tabs in silence; two programs would then see two URLs.
     if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
