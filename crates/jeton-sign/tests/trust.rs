@@ -287,7 +287,7 @@ async fn b15_what_never_ends_is_cut_off() {
         let scene = Scene::new();
         scene.publish(1, 7);
         scene.tuf.never_end(name);
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let error = scene.trust().await.expect_err(name);
         assert_eq!(error.kind(), Class::Protocol, "{name}: {error}");
         assert!(
