@@ -215,7 +215,8 @@ impl Server {
 
     /// A request below the base path.
     pub(crate) async fn call(&self, method: &str, path: &str, token: &str, body: Option<Value>) -> Answered {
-        self.at(method, &format!("/v1{path}"), token, &[], body).await
+        let path = format!("{}{path}", self.broker.live().config.base_path);
+        self.at(method, &path, token, &[], body).await
     }
 
     /// The same, of the admin, which has to succeed.

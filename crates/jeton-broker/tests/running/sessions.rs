@@ -329,6 +329,109 @@ async fn d19_older_clients_find_their_shapes_at_both_places() {
     }
 }
 
+/// What the Ambient Code platform's runner asks, word for word, and what it does with the answer: it goes by names, and
+/// by 401 and 403 alone tries another token.
+#[tokio::test(flavor = "multi_thread")]
+async fn d19_the_platforms_own_runner_is_served_at_its_base_path() {
+    let server = Server::with("base_path = \"/api/ambient/v1\"").await;
+    let (project, agent) = server.place().await;
+    let instance =
+        json!({"instanceName": "main", "url": "https://gerrit.example", "authMethod": "http_basic"});
+    let rows = [
+        (
+            "github",
+            json!("g"),
+            vec![("/token", "g"), ("/userName", ""), ("/email", "")],
+        ),
+        (
+            "gitlab",
+            json!("l"),
+            vec![("/token", "l"), ("/instanceUrl", "https://x.example")],
+        ),
+        (
+            "jira",
+            json!("j"),
+            vec![("/apiToken", "j"), ("/url", "https://x.example"), ("/email", "")],
+        ),
+        (
+            "google",
+            json!("{\"type\":\"service_account\"}"),
+            vec![("/token", "{\"type\":\"service_account\"}")],
+        ),
+        ("coderabbit", json!("c"), vec![("/apiKey", "c")]),
+        (
+            "kubeconfig",
+            json!("apiVersion: v1"),
+            vec![("/token", "apiVersion: v1")],
+        ),
+        (
+            "gerrit",
+            json!({"instances": [instance]}),
+            vec![("/instanceName", "main"), ("/authMethod", "http_basic")],
+        ),
+        (
+            "mcp",
+            json!({"fields": {"API_KEY": "k"}}),
+            vec![("/fields/API_KEY", "k")],
+        ),
+    ];
+    let mut ids = Vec::new();
+    for (provider, secret, _) in &rows {
+        let id = server
+            .credential(&server.admin, &project, provider, secret.clone())
+            .await;
+        if matches!(*provider, "gitlab" | "jira") {
+            let change = json!({"url": "https://x.example"});
+            server.made("PATCH", &format!("/credentials/{id}"), change).await;
+        }
+        ids.push(id);
+    }
+    let session = json!({"project": project, "agent": agent, "user": "alice"});
+    let session = opened(&server, session).await;
+    let (id, token) = (text(&session, "id"), text(&session, "token"));
+    let alice = server.token("alice");
+    let named = [("X-Runner-Current-User", "alice")];
+    for ((provider, _, members), credential) in rows.iter().zip(&ids) {
+        // CREDENTIAL_IDS names the credential, or the session and the provider say which it is.
+        let by_id = format!("/api/ambient/v1/projects/{project}/credentials/{credential}/token");
+        let name = if *provider == "mcp" { "mcp/mcp" } else { provider };
+        let by_session = format!("/projects/{project}/agentic-sessions/{id}/credentials/{name}");
+        // The bot token alone; with the user's name, as after a caller's token that had expired; the caller's own.
+        for (path, token, fields) in [
+            (&by_id, &token, &[][..]),
+            (&by_id, &token, &named),
+            (&by_session, &token, &[]),
+            (&by_session, &token, &named),
+            (&by_session, &alice, &named),
+        ] {
+            let answered = server.at("GET", path, token, fields, None).await;
+            assert_eq!(answered.status, 200, "{path}: {answered:?}");
+            let body = answered.json();
+            // A list of several, or one by itself.
+            let body = if body.is_array() { body[0].clone() } else { body };
+            for (pointer, wanted) in members {
+                let found = body.pointer(pointer).and_then(Value::as_str);
+                assert_eq!(found, Some(*wanted), "{path} {pointer}");
+            }
+        }
+        for (token, wanted) in [
+            ("nonsense", 401),
+            ("", 401),
+            (server.token("mallory").as_str(), 404),
+        ] {
+            for path in [&by_id, &by_session] {
+                let answered = server.at("GET", path, token, &[], None).await;
+                assert_eq!(answered.status, wanted, "{path}: {answered:?}");
+            }
+        }
+    }
+    server
+        .made("DELETE", &format!("/sessions/{id}"), Value::Null)
+        .await;
+    let path = format!("/api/ambient/v1/projects/{project}/credentials/{}/token", ids[0]);
+    assert_eq!(server.at("GET", &path, &token, &[], None).await.status, 401);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_binding_that_is_taken_away_is_taken_from_the_session_too() {
     let server = Server::start().await;
