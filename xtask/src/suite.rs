@@ -17,6 +17,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Outcome<Tally> {
         &workspace.root,
         &mut run::cargo(&["test", "--locked", "--workspace", "--doc"]),
     )?);
+    tally.add(traces(workspace)?);
     tally.add(postgres::meet(workspace)?);
     tally.add(strangers::meet(workspace, None)?);
     Ok(tally)
@@ -31,6 +32,13 @@ pub(crate) fn finish(tally: Tally) -> Outcome {
     } else {
         Err(String::new())
     }
+}
+
+/// What is behind a feature that is off by default: traces.
+fn traces(workspace: &Workspace) -> Outcome<Tally> {
+    const OTEL: &[&str] = &["test", "--locked", "--package", "jeton-broker", "--features", "otel"];
+    let mut command = run::cargo(OTEL);
+    run::count(&workspace.root, command.args(["--lib", "--test", "running", "trace"]))
 }
 
 /// Unit and integration tests, under nextest where it is installed: one process per test.

@@ -67,6 +67,9 @@ pub struct Inner {
     pub limits: Limits,
     /// Short-lived credentials that were made.
     pub mint: Mint,
+    /// The way to a collector of traces.
+    #[cfg(feature = "otel")]
+    pub tracer: crate::trace::Tracer,
     /// Whether everybody may do everything: for trying out, on loopback only.
     pub insecure: bool,
     live: Arc<ArcSwap<Live>>,
@@ -156,6 +159,8 @@ impl Broker {
         let live = Arc::new(ArcSwap::from_pointee(live));
         let audit = audit::Writer::start(store.clone(), Arc::clone(&live), cx.clock.clone());
         let limits = Limits::new(&store);
+        #[cfg(feature = "otel")]
+        let tracer = crate::trace::Tracer::start(&cx, Arc::clone(&log));
         let broker = Self(Arc::new(Inner {
             store,
             cx,
@@ -166,6 +171,8 @@ impl Broker {
             metrics: Metrics::default(),
             limits,
             mint: Mint::default(),
+            #[cfg(feature = "otel")]
+            tracer,
             insecure,
             live,
             stopping: AtomicBool::new(false),
@@ -239,6 +246,8 @@ impl Broker {
 
     /// Ends what it has open, after the last request.
     pub async fn close(&self) {
+        #[cfg(feature = "otel")]
+        self.tracer.flush().await;
         let closing = self.store.close();
         // A connection that hangs is not waited for.
         let _ = tokio::time::timeout(CLOSE_TIME, closing).await;

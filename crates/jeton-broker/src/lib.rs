@@ -25,6 +25,7 @@
 //! | [`problem`], [`answer`], [`fields`], [`listing`] | what is answered and how requests are read |
 //! | [`service`], [`reload`] | listening, stopping, settings that change while it runs |
 //! | [`upkeep`] | what is swept away |
+//! | `trace` | with the feature `otel`: a span for each request, to a collector |
 //! | [`setup`], [`dump`] | what `init` writes; backup and restore |
 pub mod answer;
 pub mod audit;
@@ -62,6 +63,8 @@ pub mod setup;
 pub mod shapes;
 pub mod store;
 pub mod token_endpoint;
+#[cfg(feature = "otel")]
+pub mod trace;
 pub mod upkeep;
 
 pub use broker::{Broker, Log};

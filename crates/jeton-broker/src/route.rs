@@ -11,10 +11,13 @@ use crate::handler::{
     sessions, token, trust_policies,
 };
 use crate::openapi;
+#[cfg(feature = "otel")]
+use crate::problem::OPERATION;
 use crate::problem::Problem;
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
+use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use futures_util::future::BoxFuture;
 use http::Method;
@@ -307,6 +310,28 @@ fn readable(parameters: &RawPathParams) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
+/// Answers, and tells a collector of traces where there is one.
+async fn answer(
+    broker: Broker,
+    route: &'static Route,
+    parameters: Vec<(String, String)>,
+    request: Request,
+) -> Response {
+    #[cfg(feature = "otel")]
+    let (here, span) = {
+        let span = broker.tracer.begin(&broker.cx, route, request.headers());
+        (broker.clone(), span)
+    };
+    let response = dispatch::answer(broker, route, parameters, request).await;
+    #[cfg(feature = "otel")]
+    {
+        let operation = response.headers().get(OPERATION);
+        let operation = operation.and_then(|id| id.to_str().ok());
+        here.tracer.end(&here.cx, span, response.status(), operation);
+    }
+    response
+}
+
 /// The router of these routes.
 pub fn router(broker: &Broker) -> Router {
     let base = broker.live_full().config.base_path.clone();
@@ -326,7 +351,7 @@ pub fn router(broker: &Broker) -> Router {
                 let broker = broker.clone();
                 async move {
                     match parameters {
-                        Some(parameters) => dispatch::answer(broker, route, parameters, request).await,
+                        Some(parameters) => answer(broker, route, parameters, request).await,
                         // Nothing is called so.
                         None => dispatch::refuse(broker, Problem::not_found()).await,
                     }

@@ -30,3 +30,6 @@ mod server;
 mod sessions;
 #[path = "running/stopping.rs"]
 mod stopping;
+#[cfg(feature = "otel")]
+#[path = "running/traces.rs"]
+mod traces;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A server that plays these answers in turn, the last one for ever; its URL and what it was asked.
-async fn played(answers: Vec<(u16, String)>) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn played(answers: Vec<(u16, String)>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));

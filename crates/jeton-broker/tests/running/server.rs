@@ -100,7 +100,7 @@ impl Server {
         );
         private(&folder.path().join("broker.toml"), &config);
         std::fs::create_dir(folder.path().join("policies")).unwrap();
-        Self::serve(folder, clock, issuer, listener, root).await
+        Self::serve(folder, clock, issuer, listener, root, Env::default()).await
     }
 
     /// Another replica: the same database and keys, another process' state.
@@ -114,8 +114,27 @@ impl Server {
             Arc::clone(&self.issuer),
             listener,
             self.root.clone(),
+            Env::default(),
         );
         other.await
+    }
+
+    /// The same with these variables.
+    #[cfg(feature = "otel")]
+    pub(crate) async fn again_with(self, env: Env) -> Self {
+        let listener = Listener::open("127.0.0.1:0".parse().unwrap(), false)
+            .await
+            .unwrap();
+        let (folder, issuer) = (Arc::clone(&self.folder), Arc::clone(&self.issuer));
+        Self::serve(
+            folder,
+            self.clock.clone(),
+            issuer,
+            listener,
+            self.root.clone(),
+            env,
+        )
+        .await
     }
 
     async fn serve(
@@ -124,10 +143,11 @@ impl Server {
         issuer: Arc<RunningIssuer>,
         listener: Listener,
         public: String,
+        env: Env,
     ) -> Self {
         let path = folder.path().join("broker.toml");
         let config = Config::load(&Env::default(), &path, folder.path()).unwrap();
-        let mut cx = Context::new(Env::default(), clock.clone());
+        let mut cx = Context::new(env, clock.clone());
         cx.policy = RetryPolicy {
             max_attempts: 1,
             ..RetryPolicy::default()
