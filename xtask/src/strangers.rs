@@ -52,7 +52,7 @@ pub(crate) fn meet(workspace: &Workspace, chosen: Option<&str>) -> Outcome<Tally
             if round > 0 && !asks_our_issuer(&folder.join(script)) {
                 continue;
             }
-            let ok = run_script(&folder, script, &jeton, &issuer.url, LONGEST)?;
+            let ok = run_script(&workspace.root, &folder, script, &jeton, &issuer.url, LONGEST)?;
             report::line(&format!(
                 "stranger {script} ({algorithm}) ... {}",
                 if ok { "ok" } else { "FAILED" }
@@ -88,7 +88,14 @@ pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
     let mut tally = Tally::default();
     for script in chosen {
         copy(&night.join(script), &folder.join(script))?;
-        tally.count(run_script(&folder, script, &jeton, &issuer.url, LONGEST_NIGHT)?);
+        tally.count(run_script(
+            &workspace.root,
+            &folder,
+            script,
+            &jeton,
+            &issuer.url,
+            LONGEST_NIGHT,
+        )?);
     }
     Ok(tally)
 }
@@ -110,7 +117,14 @@ fn here(workspace: &Workspace, endings: &[&str]) -> Outcome<Vec<String>> {
         .collect())
 }
 
-fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str, longest: Duration) -> Outcome<bool> {
+fn run_script(
+    root: &Path,
+    folder: &Path,
+    script: &str,
+    jeton: &Path,
+    issuer: &str,
+    longest: Duration,
+) -> Outcome<bool> {
     let program = if script.ends_with(".py") {
         "python3"
     } else {
@@ -122,6 +136,7 @@ fn run_script(folder: &Path, script: &str, jeton: &Path, issuer: &str, longest: 
         .current_dir(folder)
         .stdin(Stdio::null());
     command.env("JETON", jeton).env("JETON_ISSUER", issuer);
+    command.env("JETON_SOURCE", root);
     command
         .env("PYTHONPATH", python_path(folder)?)
         .env("PYTHONDONTWRITEBYTECODE", "1");
@@ -164,7 +179,7 @@ fn end(child: &mut Child) {
 
 /// Variables of the place where the tests run, which would make clients take it for the platform under test.
 fn is_foreign(name: &str) -> bool {
-    const OURS: &[&str] = &["JETON", "JETON_ISSUER"];
+    const OURS: &[&str] = &["JETON", "JETON_ISSUER", "JETON_SOURCE"];
     const PLATFORMS: &[&str] = &[
         "GITHUB_",
         "ACTIONS_",

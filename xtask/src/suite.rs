@@ -36,9 +36,19 @@ pub(crate) fn finish(tally: Tally) -> Outcome {
 
 /// What is behind a feature that is off by default: traces.
 fn traces(workspace: &Workspace) -> Outcome<Tally> {
-    const OTEL: &[&str] = &["test", "--locked", "--package", "jeton-broker", "--features", "otel"];
+    const OTEL: &[&str] = &[
+        "test",
+        "--locked",
+        "--package",
+        "jeton-broker",
+        "--features",
+        "otel",
+    ];
     let mut command = run::cargo(OTEL);
-    run::count(&workspace.root, command.args(["--lib", "--test", "running", "trace"]))
+    run::count(
+        &workspace.root,
+        command.args(["--lib", "--test", "running", "trace"]),
+    )
 }
 
 /// Unit and integration tests, under nextest where it is installed: one process per test.
