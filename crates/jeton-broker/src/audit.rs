@@ -7,7 +7,7 @@ use crate::id;
 use crate::keyring::{Keyring, hex};
 use crate::principal::Principal;
 use crate::problem::Problem;
-use crate::store::{Store, StoreError, Tx};
+use crate::store::{Addition, Linked, Store, StoreError, Tx};
 use jeton_core::UnixTime;
 use jeton_core::verify::token_digest;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ mod chain;
 mod writer;
 
 pub use chain::{Fault, Head, verify};
-pub use writer::Writer;
+pub use writer::{NotWritten, SEEN_TIME, Writer};
 
 /// What the first record stands on.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -82,20 +82,32 @@ pub async fn append(
     now: UnixTime,
 ) -> Result<(), StoreError> {
     tx.lock("audit").await?;
-    let mut head = chain::head(tx).await?;
-    for record in records {
-        let text = record.text(now)?;
-        head = head.followed_by(&text);
-        let sql = "INSERT INTO audit (seq, at, record, hash) VALUES ($1, $2, $3, $4)";
-        let args = vec![head.seq.into(), now.into(), text.into(), (&head.hash).into()];
-        tx.execute(sql, args).await?;
+    let head = chain::head(tx).await?;
+    let texts: Result<Vec<_>, StoreError> = records
+        .into_iter()
+        .map(|record| Ok((now.millis(), record.text(now)?)))
+        .collect();
+    let texts = texts?;
+    if texts.is_empty() {
+        return Ok(());
     }
-    let sql = "INSERT INTO audit_head (id, seq, hash, mac) VALUES (1, $1, $2, $3) \
-               ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, mac = excluded.mac";
+    tx.add(linked(head, texts, keyring)).await
+}
+
+/// Texts in their places behind `head`.
+fn linked(mut head: Head, texts: Vec<(i64, String)>, keyring: &Keyring) -> Addition {
+    let link = |(at, record): (i64, String)| {
+        head = head.followed_by(&record);
+        Linked {
+            seq: head.seq,
+            at,
+            record,
+            hash: head.hash.clone(),
+        }
+    };
+    let records = texts.into_iter().map(link).collect();
     let mac = keyring.code(&head.message());
-    tx.execute(sql, vec![head.seq.into(), head.hash.into(), mac.into()])
-        .await?;
-    Ok(())
+    Addition { records, mac }
 }
 
 /// Records, newest first, as they are answered: `seq`, `hash`, and what was written.

@@ -11,6 +11,7 @@ use crate::own_issuer::OwnIssuer;
 use crate::policy::{self, Kept};
 use crate::policy_file;
 use crate::problem::Problem;
+use crate::remembered::{Epoch, Remembered};
 use crate::store::{Store, StoreError, migration};
 use crate::{binding, keyring, rotation, service};
 use arc_swap::{ArcSwap, Guard};
@@ -65,6 +66,8 @@ pub struct Inner {
     pub metrics: Metrics,
     /// How much is too much.
     pub limits: Limits,
+    /// What was decided lately.
+    pub remembered: Remembered,
     /// Short-lived credentials that were made.
     pub mint: Mint,
     /// The way to a collector of traces.
@@ -157,7 +160,8 @@ impl Broker {
         }
         let own = own_issuer(&live.config, &public_url)?;
         let live = Arc::new(ArcSwap::from_pointee(live));
-        let audit = audit::Writer::start(store.clone(), Arc::clone(&live), cx.clock.clone());
+        let epoch = Epoch::default();
+        let audit = audit::Writer::start(store.clone(), Arc::clone(&live), cx.clock.clone(), epoch.clone());
         let limits = Limits::new(&store);
         #[cfg(feature = "otel")]
         let tracer = crate::trace::Tracer::start(&cx, Arc::clone(&log));
@@ -170,6 +174,7 @@ impl Broker {
             own,
             metrics: Metrics::default(),
             limits,
+            remembered: Remembered::new(epoch),
             mint: Mint::default(),
             #[cfg(feature = "otel")]
             tracer,
@@ -221,6 +226,8 @@ impl Broker {
         let reloaded = self.own.reload(&live.config.signing_key);
         reloaded.map_err(|wrong| Error::new(Class::Config, wrong.to_string()))?;
         self.live.store(Arc::new(live));
+        // Whoever takes the epoch first and the settings then decides with both from before, or with both from now.
+        self.remembered.epoch.end();
         let kept = self.keep_admins().await;
         kept.map_err(|e| of_store(&self.live().config, &e))
     }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub struct Call {
     /// The broker.
     pub broker: Broker,
+    /// The epoch when the request came: what is read for it is remembered as of then.
+    pub epoch: u64,
     /// Its settings when the request came.
     pub live: Arc<Live>,
     /// The id of this operation, in the answer and in our log.

@@ -94,6 +94,22 @@ impl Credential {
         Stored::from_sealed(&opened)
     }
 
+    /// How much there is to it, in bytes, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let text = |value: &Value| value.as_str().map_or(0, str::len);
+        let maps = self.labels.iter().chain(&self.annotations);
+        let maps: usize = maps.map(|(name, value)| name.len() + text(value)).sum();
+        let texts = [
+            &self.name,
+            &self.description,
+            &self.url,
+            &self.email,
+            &self.sealed,
+        ];
+        maps + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
+
     /// An annotation; empty when it is not there.
     #[must_use]
     pub fn annotation(&self, name: &str) -> &str {

@@ -2,13 +2,14 @@
 use crate::answer::Answer;
 use crate::broker::{Broker, Live};
 use crate::call::{Access, Call};
+use crate::handler::credentials;
 use crate::id;
 use crate::metrics::Counter;
 use crate::permission;
 use crate::principal::{self, Principal};
 use crate::problem::{OPERATION, Problem};
 use crate::route::{Route, Verb, Who};
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -49,19 +50,22 @@ pub async fn answer(
         broker.metrics.count(Counter::Shed, "concurrency");
         return finish(&broker, &operation, Err(Problem::unavailable("")));
     }
-    let id = operation.clone();
-    let here = broker.clone();
-    // A caller who hangs up ends nothing in the middle: what was begun is done, or undone, whole.
-    let task = tokio::spawn(async move {
+    let (id, here) = (operation.clone(), broker.clone());
+    let work = async move {
         let done = handle(here, route, parameters, request, id);
         match tokio::time::timeout(REQUEST_TIME, done).await {
             Ok(result) => result,
             Err(_) => Err(Problem::unavailable("the request took too long")),
         }
-    });
-    let result = task
-        .await
-        .unwrap_or_else(|_| Err(Problem::internal("the request's task ended early")));
+    };
+    let result = match route.verb {
+        // What only reads can end anywhere.
+        Verb::Get => work.await,
+        // A caller who hangs up ends nothing in the middle: what was begun is done, or undone, whole.
+        _ => tokio::spawn(work)
+            .await
+            .unwrap_or_else(|_| Err(Problem::internal("the request's task ended early"))),
+    };
     let response = finish(&broker, &operation, result);
     drop(under_way);
     let took = broker.cx.clock.uptime().saturating_sub(began);
@@ -107,6 +111,8 @@ async fn handle(
     operation: String,
 ) -> Result<Answer, Problem> {
     let (parts, body) = request.into_parts();
+    // In this order: what is decided with older settings must not be remembered as of a newer epoch.
+    let epoch = broker.remembered.epoch.now();
     let live = broker.live_full();
     let from = source(&parts, &live);
     // Strangers do not make us read their bodies.
@@ -114,7 +120,25 @@ async fn handle(
         Who::Anyone(_) | Who::Proof(_) => None,
         Who::Known(_) | Who::May(..) => Some(known(&broker, &live, route, &parts.headers, from).await?),
     };
-    done(broker, live, route, parameters, parts, body, operation, from, who).await
+    let call = Call {
+        broker: broker.clone(),
+        epoch,
+        live,
+        operation,
+        from,
+        uri: parts.uri,
+        headers: parts.headers,
+        body: Bytes::new(),
+        parameters,
+    };
+    if let Some(who) = &who
+        && route.is_release()
+        && body.is_end_stream()
+        && let Some(answer) = credentials::token_again(&call, who).await
+    {
+        return Ok(answer);
+    }
+    done(call, route, body, who).await
 }
 
 /// Who asks, if he may ask at all.
@@ -180,37 +204,19 @@ async fn failed(
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what was taken out of the request, one by one"
-)]
 async fn done(
-    broker: Broker,
-    live: Arc<Live>,
+    mut call: Call,
     route: &'static Route,
-    parameters: Vec<(String, String)>,
-    parts: Parts,
     body: Body,
-    operation: String,
-    from: IpAddr,
     who: Option<Principal>,
 ) -> Result<Answer, Problem> {
-    let mut call = Call {
-        broker: broker.clone(),
-        live,
-        operation,
-        from,
-        uri: parts.uri,
-        headers: parts.headers,
-        body: Bytes::new(),
-        parameters,
-    };
     let access = match (route.who, who) {
         (Who::May(kind, verb, target, _), Some(who)) => {
             let permission = jeton_core::access::Permission::new(kind, verb);
             let object = target.object(&call);
             let method = route.verb.method();
-            match permission::check(&broker, &call.live, who.clone(), permission, object, &method).await {
+            match permission::check(&call.broker, &call.live, who.clone(), permission, object, &method).await
+            {
                 Ok(access) => Some(access),
                 Err(problem) => {
                     note_refusal(&call, route, &who, &problem).await?;

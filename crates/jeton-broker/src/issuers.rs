@@ -48,6 +48,20 @@ impl Issuers {
     pub fn named(&self, name: &str) -> Option<&Arc<Accepted>> {
         self.0.get(name)
     }
+
+    /// What is known of the token with this digest, and whose it is, if it was accepted before and still is.
+    #[must_use]
+    pub fn recalled(
+        &self,
+        cx: &Context,
+        digest: &[u8; 32],
+    ) -> Option<(&Arc<Accepted>, Arc<Verified<Claims>>)> {
+        self.0.values().find_map(|accepted| {
+            let verified = accepted.verifier.recalled(cx, digest)?;
+            accepted.check_age(&verified).ok()?;
+            Some((accepted, verified))
+        })
+    }
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, Error> {
@@ -71,12 +85,18 @@ impl Accepted {
         })
     }
 
-    /// Verifies a token that says it is of this issuer.
+    /// Verifies a token that says it is of this issuer, and of which nothing is known.
     ///
     /// # Errors
     /// [`NotVerified`].
-    pub async fn verify(&self, cx: &Context, token: &str) -> Result<Arc<Verified<Claims>>, NotVerified> {
-        let verified = self.verifier.verify(&cx.within(KEYS_TIME), token).await?;
+    pub async fn verify(
+        &self,
+        cx: &Context,
+        token: &str,
+        digest: [u8; 32],
+    ) -> Result<Arc<Verified<Claims>>, NotVerified> {
+        let cx = cx.within(KEYS_TIME);
+        let verified = self.verifier.verify_new(&cx, token, digest).await?;
         self.check_age(&verified)?;
         Ok(verified)
     }

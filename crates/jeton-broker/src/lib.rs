@@ -54,6 +54,7 @@ pub mod principal;
 pub mod problem;
 pub mod provider;
 pub mod reload;
+pub mod remembered;
 pub mod replay;
 pub mod rotation;
 pub mod route;

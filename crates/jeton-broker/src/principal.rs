@@ -6,7 +6,7 @@ use crate::session::record;
 use http::{HeaderMap, header};
 use jeton::NotVerified;
 use jeton_core::decode::decode;
-use jeton_core::verify::Verified;
+use jeton_core::verify::{Verified, token_digest};
 use jeton_core::{Claims, Rejection};
 use std::sync::Arc;
 
@@ -66,17 +66,28 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 /// # Errors
 /// As [`extract`].
 pub async fn verify(broker: &Broker, live: &Live, token: &str) -> Result<Principal, Problem> {
+    accept(broker, live, token, Audience::Ours).await
+}
+
+async fn accept(broker: &Broker, live: &Live, token: &str, audience: Audience) -> Result<Principal, Problem> {
     // In this order: what costs nothing first, and nothing in a token that was not proved chooses what is asked.
     if token.len() > LARGEST_TOKEN {
         return Err(Problem::unauthenticated(&Rejection::TooLarge));
     }
-    let unverified = decode(token).map_err(|rejection| Problem::unauthenticated(&rejection))?;
-    let name = unverified.peek().issuer().unwrap_or_default();
-    if name == broker.own.name() {
-        return own(broker, live, token, Audience::Ours).await;
-    }
-    let accepted = live.issuers.named(name).ok_or_else(unknown_issuer)?;
-    let verified = accepted.verify(&broker.cx, token).await.map_err(refused)?;
+    let digest = token_digest(token);
+    let (accepted, verified) = match live.issuers.recalled(&broker.cx, &digest) {
+        Some(known) => known,
+        None => {
+            let unverified = decode(token).map_err(|rejection| Problem::unauthenticated(&rejection))?;
+            let name = unverified.peek().issuer().unwrap_or_default();
+            if name == broker.own.name() {
+                return own(broker, live, token, audience).await;
+            }
+            let accepted = live.issuers.named(name).ok_or_else(unknown_issuer)?;
+            let verified = accepted.verify(&broker.cx, token, digest).await;
+            (accepted, verified.map_err(refused)?)
+        }
+    };
     if accepted.config.require_jti {
         replay::spend(broker, &verified).await?;
     }
@@ -103,11 +114,7 @@ enum Audience {
 /// # Errors
 /// As [`extract`].
 pub async fn proved(broker: &Broker, live: &Live, token: &str) -> Result<Principal, Problem> {
-    let ours = decode(token).is_ok_and(|claims| claims.peek().issuer() == Some(broker.own.name()));
-    if ours && token.len() <= LARGEST_TOKEN {
-        return own(broker, live, token, Audience::Any).await;
-    }
-    verify(broker, live, token).await
+    accept(broker, live, token, Audience::Any).await
 }
 
 /// The principal of a token that we signed ourselves; one of a session that is over is dead.

@@ -272,6 +272,12 @@ impl Route {
         self.path.contains("{session}") || self.path.ends_with("/{credential}/token")
     }
 
+    /// Whether it hands out a credential: what is allowed there is remembered.
+    #[must_use]
+    pub fn is_release(&self) -> bool {
+        matches!(self.who, May(_, "fetch_token", Credential, _))
+    }
+
     /// Its path from the root of the server; the first, where there are two.
     #[must_use]
     pub fn full_path(&self, base: &str) -> String {

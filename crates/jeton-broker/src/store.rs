@@ -3,24 +3,27 @@
 //! There is one schema and one SQL text for both. Columns are `TEXT` or `BIGINT`; parameters are written `$1`; times
 //! are milliseconds. What differs is in this file: pools, transactions, locks, and what an error means.
 //!
-//! Nothing here is cached: what is decided is decided on what the database says now, so that a revocation holds
-//! everywhere at once.
+//! Nothing here is cached. What is remembered elsewhere ([`crate::remembered`]) counts only for a release whose record is
+//! written while [`change`] says that it still holds, so that a revocation holds everywhere at once.
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Executor, Postgres, SqlSafeStr, Sqlite, Transaction};
+use sqlx::{Connection, Executor, Postgres, SqlSafeStr, Sqlite, Transaction};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+mod addition;
 mod alone;
 mod arg;
+pub mod change;
 mod error;
 pub mod migration;
 mod row;
 
+pub use addition::{Addition, End, Linked};
 use alone::Alone;
 pub use arg::Arg;
 pub use error::StoreError;
@@ -34,6 +37,8 @@ const ACQUIRE: Duration = Duration::from_secs(5);
 const SQLITE_READERS: u32 = 4;
 /// How many connections one process holds to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
+/// How long a connection may have been idle before it is asked whether it is still there.
+const UNSURE: Duration = Duration::from_secs(1);
 /// The longest a statement may run on PostgreSQL.
 const STATEMENT_TIMEOUT: &str = "10000";
 
@@ -139,6 +144,7 @@ impl Store {
             .acquire_timeout(ACQUIRE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
         let read = SqlitePoolOptions::new()
@@ -156,6 +162,16 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
             .acquire_timeout(ACQUIRE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, about| {
+                Box::pin(async move {
+                    // One that was in use a moment ago is there; asking it costs as much as a statement.
+                    if about.idle_for >= UNSURE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options);
         Ok(Self(Pools::Postgres(pool)))
     }

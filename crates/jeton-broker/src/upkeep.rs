@@ -3,6 +3,7 @@ use crate::broker::Broker;
 use crate::limits::window;
 use crate::replay;
 use crate::session::record;
+use crate::store::change;
 use std::time::Duration;
 
 /// How often.
@@ -16,7 +17,8 @@ pub async fn run(broker: &Broker) {
         let tokens = replay::sweep(&broker.store, now).await.map(drop);
         let sessions = record::sweep(&broker.store, now).await.map(drop);
         let windows = window::sweep(&broker.store, now).await.map(drop);
-        if let Err(error) = tokens.and(sessions).and(windows) {
+        let changes = change::sweep(&broker.store).await;
+        if let Err(error) = tokens.and(sessions).and(windows).and(changes) {
             broker
                 .log
                 .warning(&format!("not everything was swept away: {error}"));

@@ -24,6 +24,8 @@ mod minting;
 mod policies;
 #[path = "running/record.rs"]
 mod record;
+#[path = "running/remembered.rs"]
+mod remembered;
 #[path = "running/server.rs"]
 mod server;
 #[path = "running/sessions.rs"]

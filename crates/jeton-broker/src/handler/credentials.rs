@@ -1,6 +1,7 @@
 //! Credentials, at the root and under a project: there a credential has to be bound to the project.
 use super::agents::sees_project;
 use crate::answer::{Answer, time};
+use crate::audit::NotWritten;
 use crate::binding::{BY_CALLER, Bound};
 use crate::call::{Access, Call};
 use crate::credential::{BOUND, COLUMNS, Credential};
@@ -10,8 +11,10 @@ use crate::listing::Wanted;
 use crate::metrics::Counter;
 use crate::minting::cloud::is_exchange;
 use crate::permission::{self, visible};
+use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::provider::{self, Provider, Stored};
+use crate::remembered::Release;
 use crate::shapes::{AMBIENT_BASE_PATH, with_older_names};
 use http::StatusCode;
 use jeton_core::Json;
@@ -297,7 +300,38 @@ pub(crate) async fn delete(call: &Call, access: &Access) -> Result<Answer, Probl
 pub(crate) async fn token(call: &Call, access: &Access) -> Result<Answer, Problem> {
     let found = find(call).await?;
     super::session_credentials::check(call, access, &found.id).await?;
-    let body = released(call, access, &found).await?;
+    let answer = handed_out(call, access, &found, None).await?;
+    let release = Release {
+        credential: found,
+        rule: access.rule.clone(),
+    };
+    let remembered = &call.broker.remembered;
+    remembered.keep_release(call.epoch, &access.principal, project(call), release);
+    Ok(answer)
+}
+
+/// The same from what is remembered of it, if anything is and it still holds when the record is written. Everything
+/// else, and every refusal, is for [`token`].
+pub(crate) async fn token_again(call: &Call, who: &Principal) -> Option<Answer> {
+    let remembered = &call.broker.remembered;
+    let known = remembered.release(call.epoch, who, call.parameter("credential"), project(call))?;
+    let access = Access {
+        principal: who.clone(),
+        object: Object::default(),
+        bindings: Vec::new(),
+        rule: known.rule.clone(),
+    };
+    let answer = handed_out(call, &access, &known.credential, Some(call.epoch)).await;
+    answer.ok()
+}
+
+async fn handed_out(
+    call: &Call,
+    access: &Access,
+    found: &Credential,
+    epoch: Option<u64>,
+) -> Result<Answer, Problem> {
+    let body = released(call, access, found, epoch).await?;
     if call.live.config.base_path != AMBIENT_BASE_PATH {
         return Ok(Answer::ok(&body));
     }
@@ -305,11 +339,49 @@ pub(crate) async fn token(call: &Call, access: &Access) -> Result<Answer, Proble
     Ok(Answer::ok(&with_older_names(found.provider.name(), body)))
 }
 
-/// What a credential releases, after its record is written.
+/// Why nothing was released.
+pub(crate) enum NotReleased {
+    /// What was decided on was remembered, and has changed meanwhile.
+    Stale,
+    /// Everything else.
+    Problem(Problem),
+}
+
+impl From<Problem> for NotReleased {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<NotWritten> for NotReleased {
+    fn from(why: NotWritten) -> Self {
+        match why {
+            NotWritten::Stale => Self::Stale,
+            NotWritten::Store(error) => Self::Problem(error.into()),
+        }
+    }
+}
+
+impl From<NotReleased> for Problem {
+    fn from(why: NotReleased) -> Self {
+        match why {
+            NotReleased::Stale => Self::unavailable("what was decided on has changed"),
+            NotReleased::Problem(problem) => problem,
+        }
+    }
+}
+
+/// What a credential releases, after its record is written; `epoch` is that of what was decided on, if it was
+/// remembered.
 ///
 /// # Errors
 /// [`Problem`]: then nothing is released.
-pub(crate) async fn released(call: &Call, access: &Access, found: &Credential) -> Result<Value, Problem> {
+pub(crate) async fn released(
+    call: &Call,
+    access: &Access,
+    found: &Credential,
+    epoch: Option<u64>,
+) -> Result<Value, NotReleased> {
     let released = provider::release(&call.broker, &call.live, found, found.open(&call.live)?).await?;
     let mut body = Map::new();
     body.insert("credential_id".into(), found.id.as_str().into());
@@ -326,7 +398,7 @@ pub(crate) async fn released(call: &Call, access: &Access, found: &Credential) -
         .with("project", project(call))
         .with("rule", access.rule.as_str())
         .issued(released.token.reveal());
-    call.broker.audit.write(record).await?;
+    call.broker.audit.write_if(record, epoch).await?;
     call.broker
         .metrics
         .count(Counter::Releases, found.provider.name());

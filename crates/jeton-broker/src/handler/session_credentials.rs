@@ -116,7 +116,7 @@ async fn answer(call: &Call, access: &Access, provider: String) -> Result<Answer
     }
     let found = Credential::find(store, &granted.credential, None).await?;
     let found = found.ok_or_else(Problem::not_found)?;
-    let body = released(call, &access, &found).await?;
+    let body = released(call, &access, &found, None).await?;
     let body = document(&body)?;
     Ok(Answer::ok(&shape(found.provider.name(), body)))
 }

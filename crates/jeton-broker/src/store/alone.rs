@@ -14,12 +14,17 @@ pub(super) struct Alone {
 
 impl Alone {
     pub(super) async fn begin(pool: &SqlitePool, how: &'static str) -> Result<Self, StoreError> {
-        // Ours before it is begun: whoever gives up waiting leaves no open transaction behind.
-        let mut alone = Self {
-            connection: Some(pool.acquire().await?),
-        };
+        let mut alone = Self::of(pool).await?;
         alone.connection()?.execute(how).await?;
         Ok(alone)
+    }
+
+    /// A connection on which one is about to be begun: ours before, so that whoever gives up waiting leaves no open
+    /// transaction behind.
+    pub(super) async fn of(pool: &SqlitePool) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: Some(pool.acquire().await?),
+        })
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -30,8 +35,13 @@ impl Alone {
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
         // When this fails, dropping rolls back.
         self.connection()?.execute("COMMIT").await?;
-        drop(self.connection.take());
+        self.done();
         Ok(())
+    }
+
+    /// It was committed.
+    pub(super) fn done(mut self) {
+        drop(self.connection.take());
     }
 }
 

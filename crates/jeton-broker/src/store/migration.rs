@@ -1,5 +1,5 @@
 //! The schema, step by step. A step that was once released is never changed; the next one changes what it made.
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, Tx, change};
 use jeton_core::UnixTime;
 
 /// A step.
@@ -10,6 +10,10 @@ pub struct Migration {
     pub name: &'static str,
     /// Its statements.
     pub statements: &'static [&'static str],
+    /// Those that have another text for SQLite…
+    pub sqlite: &'static [&'static str],
+    /// …and for PostgreSQL.
+    pub postgres: &'static [&'static str],
 }
 
 /// Every step, in order.
@@ -49,6 +53,8 @@ pub const ALL: &[Migration] = &[
             "CREATE TABLE used_tokens (digest TEXT PRIMARY KEY, expires_at BIGINT NOT NULL)",
             "CREATE INDEX used_tokens_by_end ON used_tokens (expires_at)",
         ],
+        sqlite: &[],
+        postgres: &[],
     },
     Migration {
         version: 2,
@@ -75,6 +81,8 @@ pub const ALL: &[Migration] = &[
              mac TEXT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL)",
             "CREATE INDEX trust_policies_by_issuer ON trust_policies (issuer, name)",
         ],
+        sqlite: &[],
+        postgres: &[],
     },
     Migration {
         version: 3,
@@ -87,6 +95,15 @@ pub const ALL: &[Migration] = &[
             "CREATE TABLE mintings (credential_id TEXT PRIMARY KEY REFERENCES credentials(id) ON DELETE CASCADE, \
              holder TEXT NOT NULL, lease_until BIGINT NOT NULL, made_from TEXT NOT NULL, sealed TEXT NOT NULL)",
         ],
+        sqlite: &[],
+        postgres: &[],
+    },
+    Migration {
+        version: 4,
+        name: "changes",
+        statements: &[],
+        sqlite: change::SQLITE,
+        postgres: change::POSTGRES,
     },
 ];
 
@@ -116,7 +133,12 @@ pub async fn run(store: &Store, now: UnixTime) -> Result<Vec<&'static str>, Stor
     }
     let mut taken = Vec::new();
     for step in ALL.iter().filter(|step| step.version > found) {
-        for statement in step.statements {
+        let other = if store.is_postgres() {
+            step.postgres
+        } else {
+            step.sqlite
+        };
+        for statement in step.statements.iter().chain(other) {
             tx.execute(*statement, vec![]).await?;
         }
         let sql = "INSERT INTO schema_migrations (version, name, applied_at) VALUES ($1, $2, $3)";

@@ -49,10 +49,28 @@ impl Verifier {
     /// [`NotVerified`].
     pub async fn verify(&self, cx: &Context, token: &str) -> Result<Arc<Verified<Claims>>, NotVerified> {
         let digest = token_digest(token);
-        let now = cx.clock.now().wall;
-        if let Some(verified) = self.recall(&digest, now) {
-            return Ok(verified);
+        match self.recalled(cx, &digest) {
+            Some(verified) => Ok(verified),
+            None => self.verify_new(cx, token, digest).await,
         }
+    }
+
+    /// What is known of the token with this digest ([`token_digest`]), if it was verified before and is still good.
+    #[must_use]
+    pub fn recalled(&self, cx: &Context, digest: &[u8; 32]) -> Option<Arc<Verified<Claims>>> {
+        self.recall(digest, cx.clock.now().wall)
+    }
+
+    /// Verifies a token of which nothing is known, and remembers it by its digest.
+    ///
+    /// # Errors
+    /// [`NotVerified`].
+    pub async fn verify_new(
+        &self,
+        cx: &Context,
+        token: &str,
+        digest: [u8; 32],
+    ) -> Result<Arc<Verified<Claims>>, NotVerified> {
         let (verified, generation) = self.keys.check(cx, token, &self.expect).await?;
         let verified = Arc::new(verified);
         if let Some(expires_at) = verified.expires_at() {
