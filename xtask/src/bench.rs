@@ -1,8 +1,10 @@
 //! `cargo xtask bench`: our times beside the floor and beside other people's, as ratios of one run on one machine.
 //!
 //! The programs that measure inside a process are those of `benches/peers`; whole processes are timed here. The
-//! result is written to `BENCHMARKS.md`. `cargo xtask bench slim` compares builds with and without what can be left out.
+//! result is written to `BENCHMARKS.md`. With `--long`, memory is looked at after a million requests. `cargo xtask bench
+//! slim` compares builds with and without what can be left out.
 
+mod broker;
 mod processes;
 mod slim;
 mod table;
@@ -22,13 +24,16 @@ const MEASURING: &[&str] = &["cached", "herd", "crypto"];
 /// The recipe.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
     match arguments.split_first() {
-        None => all(workspace),
+        None => all(workspace, false),
+        Some((word, [])) if word == "--long" => all(workspace, true),
         Some((word, rest)) if word == "slim" => slim::slim(workspace, rest),
-        Some((word, _)) => Err(format!("{word}: nothing is measured by that name; `slim` is")),
+        Some((word, _)) => Err(format!(
+            "{word}: nothing is measured by that name; `slim` and `--long` are"
+        )),
     }
 }
 
-fn all(workspace: &Workspace) -> Outcome {
+fn all(workspace: &Workspace, long: bool) -> Outcome {
     let release = ["build", "--release", "--locked", "--package=jeton-cli"];
     run::check(&workspace.root, &mut run::cargo(&release))?;
     let peers = workspace.root.join("benches/peers");
@@ -65,6 +70,8 @@ fn all(workspace: &Workspace) -> Outcome {
     for name in MEASURING {
         figures.extend(measured_by(&programs.peers.join(name))?);
     }
+    figures.extend(broker::measure(workspace, &programs, long)?);
+    broker::derive(&mut figures);
     let text = table::page(&figures, &machine());
     std::fs::write(workspace.root.join("BENCHMARKS.md"), &text)
         .map_err(|fault| format!("BENCHMARKS.md: {fault}"))?;
@@ -81,7 +88,11 @@ pub(crate) struct Programs {
 
 /// Runs a program that prints `name TAB value TAB unit`.
 fn measured_by(program: &Path) -> Outcome<Figures> {
-    let text = run::output(Path::new("."), &mut Command::new(program))?;
+    figures_of(&mut Command::new(program))
+}
+
+fn figures_of(command: &mut Command) -> Outcome<Figures> {
+    let text = run::output(Path::new("."), command)?;
     Ok(text.lines().filter_map(figure).collect())
 }
 

@@ -67,7 +67,7 @@ fn test(package: &str, target: &str) -> Command {
 }
 
 /// The folder of `initdb` and `pg_ctl`: of the newest version.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(DEBIAN)
         .ok()?
         .flatten()
@@ -95,14 +95,15 @@ fn is_root() -> bool {
 }
 
 /// A server that runs until this is dropped.
-struct Cluster {
-    url: String,
+pub(crate) struct Cluster {
+    /// Its URL, without a database.
+    pub(crate) url: String,
     programs: PathBuf,
     folder: PathBuf,
 }
 
 impl Cluster {
-    fn start(programs: &Path) -> Outcome<Self> {
+    pub(crate) fn start(programs: &Path) -> Outcome<Self> {
         let wrong = |what: &'static str| move |fault: std::io::Error| format!("PostgreSQL: {what}: {fault}");
         let folder = std::env::temp_dir().join(format!("jeton-postgres-{}", std::process::id()));
         std::fs::create_dir(&folder).map_err(wrong("a folder"))?;

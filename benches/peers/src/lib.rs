@@ -1,5 +1,7 @@
 //! How things are timed: the best of several rounds, because a busy machine only ever adds.
 
+pub mod load;
+
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

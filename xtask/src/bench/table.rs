@@ -134,6 +134,48 @@ const ROWS: &[Row] = &[
         "sign RS256: jsonwebtoken",
         1.0,
     ),
+    row(
+        "broker release, caller not seen / hello and check",
+        "broker release, caller not seen before, CPU",
+        "broker floor: hello and the signature checked, CPU",
+        1.35,
+    ),
+    // 60,000 a second and core where hello costs 7.5 us.
+    row(
+        "broker release, caller seen / hello",
+        "broker release, caller seen before, CPU",
+        "broker: axum says hello, CPU",
+        2.2,
+    ),
+    row(
+        "broker release, PostgreSQL / SQLite",
+        "broker release, caller seen before, PostgreSQL, CPU",
+        "broker release, caller seen before, CPU",
+        1.05,
+    ),
+    row(
+        "token endpoint ES256 / oidc-provider",
+        "broker exchange ES256, CPU",
+        "oidc-provider token ES256, CPU",
+        0.17,
+    ),
+    row(
+        "broker p99 among 1,000 slow clients / alone",
+        "broker p99 of a good caller among 1,000 slow clients",
+        "broker p99 of a good caller",
+        2.0,
+    ),
+    row(
+        "broker p99 in a flood of unknown keys / alone",
+        "broker p99 of a good caller in a flood of unknown keys",
+        "broker p99 of a good caller",
+        2.0,
+    ),
+    alone(
+        "broker memory after many requests, MiB",
+        "broker memory after many requests",
+        100.0,
+    ),
 ];
 
 /// The page.
