@@ -30,18 +30,22 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let env = Env::from_process();
     let arguments: Vec<OsString> = command::credential_helper::dispatched(std::env::args_os().collect());
-    if courier::is_called(&arguments) {
-        let exit = courier::run(env).unwrap_or_else(|failure| failure.exit);
-        return ExitCode::from(exit.code());
-    }
     let exit = match warm::recognise(&arguments) {
         Some((globals, token)) => run(env, globals, |session| command::token::run(session, &token)),
+        None if courier::is_called(&arguments) => carried(env),
         None => general(env, arguments),
     };
     ExitCode::from(exit.code())
 }
 
+/// The courier's errand. Its own function, as the next: what they put on the stack, a warm start need not touch.
+#[inline(never)]
+fn carried(env: Env) -> Exit {
+    courier::run(env).unwrap_or_else(|failure| failure.exit)
+}
+
 /// Any invocation, by way of the whole command line.
+#[inline(never)]
 fn general(env: Env, arguments: Vec<OsString>) -> Exit {
     let matches = match command::definition().try_get_matches_from(arguments) {
         Ok(matches) => matches,

@@ -126,7 +126,7 @@ fn is_name(text: &str) -> bool {
 
 fn shown(token: &Token, format: &Format, name: &str, now: Moment) -> Result<String, Failure> {
     let value = token.value.reveal();
-    if *format != Format::Json && value.chars().any(char::is_control) {
+    if *format != Format::Json && has_controls(value) {
         let what = "the token has control characters in it, and would not stay on its line";
         return Err(Failure::new(Exit::Protocol, what));
     }
@@ -137,6 +137,14 @@ fn shown(token: &Token, format: &Format, name: &str, now: Moment) -> Result<Stri
         Format::Curl => format!("header = \"Authorization: Bearer {}\"", curl_escaped(value)),
         Format::Env => format!("{name}={value}"),
     })
+}
+
+/// Whether a character would not stay on its line. Tokens are ASCII: their bytes are looked at all at once.
+fn has_controls(value: &str) -> bool {
+    let ascii = value
+        .bytes()
+        .fold(false, |found, byte| found | byte.is_ascii_control());
+    ascii || !value.is_ascii() && value.chars().any(char::is_control)
 }
 
 /// A value in quotes of curl's configuration file.
