@@ -15,6 +15,9 @@ const SERVER: &str = "JETON_TEST_POSTGRES";
 /// The variable that says how often a broker is killed, and how often it is at night.
 const KILLS: &str = "JETON_TEST_KILLS";
 const NIGHT_KILLS: &str = "100";
+/// The variable that says how many samples a comparison of times takes, and how many it takes at night.
+const SAMPLES: &str = "JETON_TEST_SAMPLES";
+const NIGHT_SAMPLES: &str = "2000";
 /// Where Debian keeps the programs, one folder for each version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// `nobody`, on every Linux: PostgreSQL does not run as root.
@@ -46,8 +49,12 @@ pub(crate) fn meet(workspace: &Workspace) -> Outcome<Tally> {
     Ok(tally)
 }
 
-/// A hundred kills under load, on each database.
+/// A hundred kills under load, on each database; and whether what is there and what is not take the same time, with
+/// as many samples as that takes to see.
 pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
+    let mut times = test("jeton-broker", "running");
+    times.args(["take_the_same_time"]).env(SAMPLES, NIGHT_SAMPLES);
+    let mut tally = run::count(&workspace.root, &mut times)?;
     let mut kills = test("jeton-cli", "broker");
     kills.args(["after_every_kill", "--", "--nocapture", "--test-threads=1"]);
     kills.env(KILLS, NIGHT_KILLS);
@@ -59,7 +66,8 @@ pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
         Some(cluster) => drop(kills.env(SERVER, &cluster.url)),
         None => report::note("no PostgreSQL: the broker is killed on SQLite only"),
     }
-    run::count(&workspace.root, &mut kills)
+    tally.add(run::count(&workspace.root, &mut kills)?);
+    Ok(tally)
 }
 
 fn test(package: &str, target: &str) -> Command {

@@ -16,6 +16,8 @@ mod credentials;
 mod documents;
 #[path = "running/exchange.rs"]
 mod exchange;
+#[path = "running/faults.rs"]
+mod faults;
 #[path = "running/matrix.rs"]
 mod matrix;
 #[path = "running/minting.rs"]

@@ -464,6 +464,58 @@ fn what_was_acknowledged_is_there_after_every_kill_on_postgresql() {
 }
 
 #[test]
+fn a_kill_while_everything_is_sealed_again_leaves_every_row_readable_with_one_key_or_the_other() {
+    let scene = Scene::new();
+    let (broker, url) = scene.serve();
+    let token = scene.token("ann");
+    let count = 500;
+    for n in 0..count {
+        let body = json!({"id": format!("c{n}"), "name": "x", "provider": "generic", "secret": CANARY});
+        let made = ask(&url, "POST", "/v1/credentials", &token, &body.to_string());
+        assert_eq!(made.unwrap().0, 201);
+    }
+    scene.sandbox.run(["broker", "keyring", "add"]).ended(0);
+    let versions = || {
+        let dry = scene
+            .sandbox
+            .run(["broker", "rotate-keys", "--dry-run"])
+            .ended(0)
+            .json();
+        assert_eq!(dry["broken"], 0, "{dry}");
+        let of = |version: &str| dry["found"][version].as_u64().unwrap_or(0);
+        (of("1"), of("2"))
+    };
+    let (mut halves, mut wait) = (0, Duration::from_millis(1));
+    // As often as it takes to meet it in the middle; each time it goes on where it was.
+    while versions().0 > 0 {
+        let rotating = scene.sandbox.command(["broker", "rotate-keys"]).start();
+        let end = Instant::now() + wait;
+        while Instant::now() < end {
+            std::thread::yield_now();
+        }
+        rotating.signal("KILL");
+        let _ = rotating.wait();
+        let (old, new) = versions();
+        halves += usize::from(old > 0 && new > 0);
+        let last = format!("/v1/credentials/c{}/token", count - 1);
+        for path in ["/v1/credentials/c0/token", &last] {
+            assert_eq!(ask(&url, "GET", path, &token, "").unwrap().0, 200, "{old} {new}");
+        }
+        wait += Duration::from_millis(8);
+    }
+    assert_eq!(
+        versions(),
+        (0, count + 1),
+        "the credentials, and the keyring's own mark"
+    );
+    assert!(halves > 0, "it was met in the middle");
+    scene.sandbox.run(["broker", "rotate-keys"]).ended(0);
+    scene.sandbox.run(["broker", "audit", "verify"]).ended(0);
+    broker.signal("TERM");
+    broker.wait().ended(0);
+}
+
+#[test]
 fn a_backup_starts_another_broker() {
     let scene = Scene::new();
     let (broker, url) = scene.serve();

@@ -172,3 +172,58 @@ async fn change(
         "{counted}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolling_restart_behind_who_asks_for_readiness_costs_no_request() {
+    let first = Server::with("shutdown_delay = \"700ms\"").await;
+    let bearer = format!("Bearer {}", first.admin);
+    let nodes = Arc::new(std::sync::Mutex::new(Vec::<String>::new()));
+    let mut running = Vec::new();
+    for _ in 0..2 {
+        let replica = first.replica().await;
+        running.push((once_more(&replica, false).await, replica));
+    }
+    let roots =
+        |running: &[((String, _, _, _), Server)]| running.iter().map(|node| node.0.0.clone()).collect();
+    *nodes.lock().unwrap() = roots(&running);
+    // The balancer: whoever is ready gets requests; it looks often enough for the delay.
+    let balanced = Arc::clone(&nodes);
+    let asked = tokio::spawn(async move {
+        let fields = [("authorization", bearer.as_str())];
+        let (mut ready_nodes, mut looked, mut statuses) = (Vec::new(), None::<Instant>, Vec::new());
+        loop {
+            if looked.is_none_or(|at| at.elapsed() > Duration::from_millis(100)) {
+                ready_nodes.clear();
+                let known = balanced.lock().unwrap().clone();
+                if known.is_empty() {
+                    return statuses;
+                }
+                for root in known {
+                    let open = TcpStream::connect(root.trim_start_matches("http://"))
+                        .await
+                        .is_ok();
+                    if open && ready(&root).await == 200 {
+                        ready_nodes.push(root);
+                    }
+                }
+                looked = Some(Instant::now());
+            }
+            for root in &ready_nodes {
+                statuses.push(send(root, "GET", "/v1/projects", &fields, "").await.status);
+            }
+        }
+    });
+    for _ in 0..2 {
+        let replica = first.replica().await;
+        running.push((once_more(&replica, false).await, replica));
+        *nodes.lock().unwrap() = roots(&running);
+        let ((_, stop, _cut, serving), _replica) = running.remove(0);
+        stop.send(()).unwrap();
+        serving.await.unwrap();
+        *nodes.lock().unwrap() = roots(&running);
+    }
+    nodes.lock().unwrap().clear();
+    let statuses = asked.await.unwrap();
+    assert!(statuses.len() > 20, "{}", statuses.len());
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+}
