@@ -12,10 +12,14 @@ use crate::settings::Layers;
 use crate::settings::variable as setting;
 use identity::Identity;
 use instance::Instance;
+use jeton::Class;
 use jeton::context::DEFAULT_TIMEOUT;
 use jeton_sign::trust::Repository;
-use jeton_sign::{Content, Key, Signer, TrustedRoot, output, signer};
+use jeton_sign::{Artifact, Content, Key, Signer, TrustedRoot, output, signer};
 use std::path::{Path, PathBuf};
+
+/// What standard input is called in arguments.
+pub(crate) const STDIN: &str = "-";
 
 /// The audience that certificate authorities of Sigstore want.
 pub(crate) const AUDIENCE: &str = "sigstore";
@@ -120,11 +124,27 @@ impl Outlet {
 }
 
 impl Signing {
+    /// A file that is signed; `-` is standard input, unless the identity token comes from there.
+    pub(crate) fn artifact(&self, path: &Path) -> Result<Artifact, Failure> {
+        let is_taken = self.identity_token.as_deref() == Some("stdin:");
+        match path == Path::new(STDIN) && is_taken {
+            true => Err(
+                Failure::usage("standard input cannot be both the file and the identity token")
+                    .with_hint("say --identity-token file:PATH or env:VAR"),
+            ),
+            false => artifact(path),
+        }
+    }
+
     /// Signs each of `outlets`.
     pub(crate) fn run(&self, session: &Session, batch: bool, outlets: &[Outlet]) -> Result<Exit, Failure> {
         let layers = session.layers()?;
         if let Some(path) = layers.text(&setting::KEY, self.key.as_ref())? {
             return self.with_key(session, Path::new(&path), outlets);
+        }
+        // What cannot be kept is not made public first.
+        for outlet in outlets.iter().filter(|_| !self.dry_run) {
+            output::check(&outlet.bundle)?;
         }
         let identity = identity::chosen(self, session)?;
         let instance = instance::named(&self.flags, session)?;
@@ -203,7 +223,7 @@ impl Signing {
                 .batch(batch);
             for outlet in outlets {
                 progress.within(timeout);
-                let signed = signer.sign(&outlet.content).await?;
+                let signed = signer.sign(&outlet.content).await.map_err(mended)?;
                 output::write(&signed.bundle, &outlet.bundle)?;
                 let who = signer::shown(&signed);
                 let (name, to, index) = (&outlet.name, outlet.bundle.display(), signed.log_index);
@@ -226,6 +246,30 @@ pub(crate) fn trust_of(session: &Session, repository: &Repository) -> Result<Tru
         let trust = repository.trust(&cx).await;
         Ok(trust.map_err(offline)?.root)
     })
+}
+
+/// An error that says nothing of what to do about it, with that.
+fn mended(error: jeton::Error) -> jeton::Error {
+    if error.hint().is_some() {
+        return error;
+    }
+    let hint = match error.kind() {
+        Class::Unavailable | Class::Throttled | Class::Timeout => {
+            "try again later, or give it more time with --timeout: nothing was written"
+        }
+        Class::NotFound => "name where the identity comes from: --identity-token, --profile or --source",
+        _ => "`jeton doctor --for-signing` looks at identity and services one by one",
+    };
+    error.with_hint(hint)
+}
+
+/// A file that is signed; `-` is standard input.
+pub(crate) fn artifact(path: &Path) -> Result<Artifact, Failure> {
+    if path != Path::new(STDIN) {
+        return Ok(Artifact::open(path)?);
+    }
+    let read = Artifact::read(STDIN, &mut std::io::stdin().lock());
+    read.map_err(|fault| Failure::new(Exit::Protocol, format!("standard input: {fault}")))
 }
 
 /// Who cannot reach the public repository may have the file.

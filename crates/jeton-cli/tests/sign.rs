@@ -8,6 +8,8 @@
 )]
 #[path = "sign/attestations.rs"]
 mod attestations;
+#[path = "sign/files.rs"]
+mod files;
 #[path = "sign/instances.rs"]
 mod instances;
 #[path = "sign/person.rs"]

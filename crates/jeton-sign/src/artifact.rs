@@ -1,4 +1,5 @@
-//! What is signed: a file, read as a stream, so that its size does not matter.
+//! What is signed: a file, read as a stream, so that its size does not matter. What can be read but once (standard
+//! input, a pipe) is read for every digest at once.
 use jeton::source::file::shown;
 use jeton::{Class, Error};
 use sigstore_crypto::{ArtifactHasher, hash::hash_reader};
@@ -13,9 +14,20 @@ pub const DOCUMENT_CAP: u64 = 16 * 1024 * 1024;
 /// A file that is signed or verified.
 #[derive(Clone, Debug)]
 pub struct Artifact {
+    /// Where it can be read again.
     path: Option<PathBuf>,
+    name: Option<String>,
     sha256: Sha256Hash,
+    /// Its other digests, where it cannot be read again.
+    others: Vec<ArtifactDigest>,
 }
+
+/// The digests that signatures of any key that we know are over.
+const ALGORITHMS: [HashAlgorithm; 3] = [
+    HashAlgorithm::Sha2256,
+    HashAlgorithm::Sha2384,
+    HashAlgorithm::Sha2512,
+];
 
 impl Artifact {
     /// Reads the file once, for its digest.
@@ -24,19 +36,45 @@ impl Artifact {
     /// `Class::NotFound` when it is not there, `Class::Protocol` when it is nothing that can be read.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let digest = digest_of(&path, HashAlgorithm::Sha2256)?;
-        let sha256 = Sha256Hash::try_from(digest.as_bytes())
-            .map_err(|_| Error::new(Class::Other, "a SHA-256 digest of another length"))?;
+        let mut file = File::open(&path).map_err(|e| unreadable(&path, &e))?;
+        let kind = file.metadata().map_err(|e| unreadable(&path, &e))?;
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        let name = name.to_string_lossy().into_owned();
+        if !kind.is_file() && !kind.is_dir() {
+            return Self::read(name, &mut file).map_err(|e| unreadable(&path, &e));
+        }
+        let digest = digests(&mut file, [HashAlgorithm::Sha2256]).and_then(|[digest]| sha256(&digest));
         Ok(Self {
+            sha256: digest.map_err(|e| unreadable(&path, &e))?,
             path: Some(path),
-            sha256,
+            name: Some(name),
+            others: Vec::new(),
+        })
+    }
+
+    /// Reads what is there but once, to its end.
+    ///
+    /// # Errors
+    /// What reading fails with.
+    pub fn read(name: impl Into<String>, from: &mut impl Read) -> std::io::Result<Self> {
+        let [first, others @ ..] = digests(from, ALGORITHMS)?;
+        Ok(Self {
+            path: None,
+            name: Some(name.into()),
+            sha256: sha256(&first)?,
+            others: others.to_vec(),
         })
     }
 
     /// A file that is not here, by its digest.
     #[must_use]
     pub fn of_digest(sha256: Sha256Hash) -> Self {
-        Self { path: None, sha256 }
+        Self {
+            path: None,
+            name: None,
+            sha256,
+            others: Vec::new(),
+        }
     }
 
     /// Where it is; `None` when only its digest is known.
@@ -47,19 +85,14 @@ impl Artifact {
 
     fn here(&self) -> Result<&Path, Error> {
         let message = "the file itself is needed, and only its SHA-256 digest is known";
-        self.path().ok_or_else(|| Error::new(Class::Config, message))
+        self.path()
+            .ok_or_else(|| Error::new(Class::Config, message).with_hint("write it to a file, and name that"))
     }
 
     /// Its name without the folder: what a statement calls it.
     #[must_use]
     pub fn name(&self) -> String {
-        let name = self
-            .path()
-            .map(|path| path.file_name().unwrap_or(path.as_os_str()));
-        name.map_or_else(
-            || self.sha256.to_hex(),
-            |name| name.to_string_lossy().into_owned(),
-        )
+        self.name.clone().unwrap_or_else(|| self.sha256.to_hex())
     }
 
     /// Its SHA-256 digest, as it was when it was opened.
@@ -73,9 +106,13 @@ impl Artifact {
     /// # Errors
     /// As [`Artifact::open`].
     pub fn digest(&self, algorithm: HashAlgorithm) -> Result<ArtifactDigest, Error> {
-        match algorithm {
-            HashAlgorithm::Sha2256 => Ok(ArtifactDigest::sha256(self.sha256)),
-            other => digest_of(self.here()?, other),
+        if algorithm == HashAlgorithm::Sha2256 {
+            return Ok(ArtifactDigest::sha256(self.sha256));
+        }
+        let known = self.others.iter().find(|digest| digest.algorithm() == algorithm);
+        match known {
+            Some(digest) => Ok(digest.clone()),
+            None => digest_of(self.here()?, algorithm),
         }
     }
 
@@ -90,13 +127,26 @@ impl Artifact {
 }
 
 fn digest_of(path: &Path, algorithm: HashAlgorithm) -> Result<ArtifactDigest, Error> {
-    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
-    let hasher = ArtifactHasher::new(algorithm)
-        .map_err(|_| Error::new(Class::Protocol, format!("{algorithm} digests cannot be made")))?;
-    let mut hashers = [hasher];
-    hash_reader(file, &mut hashers).map_err(|e| unreadable(path, &e))?;
-    let [hasher] = hashers;
-    Ok(hasher.finalize())
+    let read = File::open(path).and_then(|mut file| digests(&mut file, [algorithm]));
+    let [digest] = read.map_err(|e| unreadable(path, &e))?;
+    Ok(digest)
+}
+
+fn digests<const N: usize>(
+    from: &mut impl Read,
+    algorithms: [HashAlgorithm; N],
+) -> std::io::Result<[ArtifactDigest; N]> {
+    let hashers: Result<Vec<_>, _> = algorithms.into_iter().map(ArtifactHasher::new).collect();
+    let mut hashers = hashers.map_err(std::io::Error::other)?;
+    hash_reader(from, &mut hashers)?;
+    let digests: Vec<ArtifactDigest> = hashers.into_iter().map(ArtifactHasher::finalize).collect();
+    digests
+        .try_into()
+        .map_err(|_| std::io::Error::other("another number of digests"))
+}
+
+fn sha256(digest: &ArtifactDigest) -> std::io::Result<Sha256Hash> {
+    Sha256Hash::try_from(digest.as_bytes()).map_err(std::io::Error::other)
 }
 
 /// A small document as text: a bundle, a trust root, a key, a predicate.

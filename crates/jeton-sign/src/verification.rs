@@ -7,6 +7,7 @@
 mod content;
 mod evidence;
 mod failure;
+mod format;
 
 pub use failure::{Code, Failure};
 
@@ -173,22 +174,15 @@ impl Verification {
 /// `Class::NotFound` when it is not there, `Class::Protocol` when it is nothing like a bundle, `Class::Refused` for
 /// one that breaks the format's rules.
 pub fn bundle(path: &Path) -> Result<Bundle, Error> {
-    let text = document(path)?;
-    Bundle::from_json(&text).map_err(|e| {
-        let object: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(&text);
-        match object.is_ok_and(|object| object.contains_key("mediaType")) {
-            true => {
-                let why = jeton_core::redact::foreign(&e.to_string(), &[]);
-                Error::new(
-                    Class::Refused,
-                    format!("{}: it breaks the format's rules: {why}", shown(path)),
-                )
-                .with_hint(Code::BundleFormat.mend())
-            }
-            false => unusable(path, "it is no Sigstore bundle").with_hint(
-                "--bundle wants the JSON that `jeton sign`, cosign or another Sigstore client wrote beside the file",
-            ),
+    format::read(&document(path)?).map_err(|fault| match fault {
+        format::Fault::Unlawful(why) => {
+            let why = jeton_core::redact::foreign(&why, &[]);
+            let message = format!("{}: it breaks the format's rules: {why}", shown(path));
+            Error::new(Class::Refused, message).with_hint(Code::BundleFormat.mend())
         }
+        format::Fault::Foreign => unusable(path, "it is no Sigstore bundle").with_hint(
+            "--bundle wants the JSON that `jeton sign`, cosign or another Sigstore client wrote beside the file",
+        ),
     })
 }
 

@@ -4,8 +4,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::signing::{Outlet, Signing};
+use jeton_sign::Content;
 use jeton_sign::statement::{self, Attestation, Predicate, SLSA_PROVENANCE};
-use jeton_sign::{Artifact, Content};
 use std::path::PathBuf;
 
 pub(super) const COMMAND: Command = Command {
@@ -65,7 +65,8 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
         }
         None => Predicate::FromCi,
     };
-    let artifacts: Result<Vec<_>, _> = arguments.files.iter().map(Artifact::open).collect();
+    let files = arguments.files.iter();
+    let artifacts: Result<Vec<_>, Failure> = files.map(|file| arguments.signing.artifact(file)).collect();
     let mut subjects = statement::subjects(&artifacts?)?;
     if let Some(path) = &arguments.subject_checksums {
         for (name, digest) in statement::checksums(path)? {

@@ -3,7 +3,7 @@ use super::Command;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
-use crate::signing::{Outlet, Signing};
+use crate::signing::{self, Outlet, Signing};
 use jeton_sign::Content;
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ or the ambient source, --device, --browser. A keyless signature makes it public 
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// What is signed
+    /// What is signed; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Where the bundle is written; for one file
@@ -61,7 +61,7 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
 /// What is signed, and where each bundle goes. Everything is looked at before anything is sent.
 fn outlets(arguments: &Arguments) -> Result<Vec<Outlet>, Failure> {
     let named = |file: &PathBuf, bundle: PathBuf| -> Result<Outlet, Failure> {
-        let artifact = jeton_sign::Artifact::open(file)?;
+        let artifact = arguments.signing.artifact(file)?;
         Outlet::new(Content::File(artifact), file.display().to_string(), bundle)
     };
     match (
@@ -78,6 +78,12 @@ fn outlets(arguments: &Arguments) -> Result<Vec<Outlet>, Failure> {
         (None, Some(folder), files) => {
             let mut outlets: Vec<Outlet> = Vec::new();
             for file in files {
+                if file.as_os_str() == signing::STDIN {
+                    return Err(
+                        Failure::usage("standard input has no name that a bundle could have")
+                            .with_hint("say --bundle OUT"),
+                    );
+                }
                 let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
                 let bundle = folder.join(format!("{name}{}", jeton_sign::output::ENDING));
                 if outlets.iter().any(|other| other.bundle == bundle) {

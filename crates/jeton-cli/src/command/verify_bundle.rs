@@ -7,7 +7,7 @@ use crate::settings::variable as setting;
 use crate::signing::roots::{self, Roots};
 use jeton_sign::trust::Repository;
 use jeton_sign::verification::{self, Expectations, Level, Name, Signer, Verification};
-use jeton_sign::{Artifact, PublicKey, TrustedRoot, statement};
+use jeton_sign::{PublicKey, TrustedRoot, statement};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ hold) < verified (and log, time and identity hold). Exit codes: 0 it holds, 3 a 
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The file that was signed
+    /// The file that was signed; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The bundle
@@ -74,7 +74,7 @@ pub(super) struct Arguments {
 fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
     let expectations = expectations(arguments)?;
     let least = least(session, arguments, &expectations)?;
-    let artifact = Artifact::open(&arguments.file)?;
+    let artifact = crate::signing::artifact(&arguments.file)?;
     let bundle = match verification::bundle(&arguments.bundle) {
         Ok(bundle) => bundle,
         Err(error) => return unread(session, arguments, error),
@@ -130,7 +130,9 @@ fn least(session: &Session, arguments: &Arguments, expectations: &Expectations) 
         arguments.min_trust_level.as_ref(),
         "no level; write unverified, attested or verified",
         |_| true,
-    )?;
+    );
+    let said =
+        said.map_err(|failure| failure.with_hint("without a word about it, `verified` is what must hold"))?;
     Ok(said.unwrap_or(match expectations.signer {
         Signer::Key(_) => Level::Attested,
         Signer::Identity { .. } => Level::Verified,

@@ -152,3 +152,83 @@ fn b15_a_pattern_covers_the_whole_name() {
         scene.sandbox.run([&verify[..], &who[..]].concat()).ended(code);
     }
 }
+
+#[test]
+fn b15_a_text_that_can_be_read_in_two_ways_is_no_bundle() {
+    let scene = Scene::new(&[]);
+    scene.in_ci(&SIGN).run().ended(0);
+    let text = std::fs::read_to_string(scene.sandbox.path("b.json")).unwrap();
+    let bundle: Value = serde_json::from_str(&text).unwrap();
+    let with = |name: &str, value: &Value| {
+        let mut bundle = bundle.clone();
+        bundle[name] = value.clone();
+        bundle.to_string()
+    };
+    let without = |name: &str| {
+        let mut bundle = bundle.clone();
+        bundle.as_object_mut().unwrap().remove(name);
+        bundle.to_string()
+    };
+    let material = |edit: &dyn Fn(&mut Value)| {
+        let mut bundle = bundle.clone();
+        edit(&mut bundle["verificationMaterial"]);
+        bundle.to_string()
+    };
+    let envelope = json!({"payload": "e30=", "payloadType": "x", "signatures": [{"sig": "AAAA"}]});
+    let body = text.trim_end().strip_suffix('}').unwrap();
+    let signature = &bundle["messageSignature"];
+    // (what, text, exit)
+    let rows = [
+        ("as it was", text.clone(), 0),
+        ("a signature and an envelope", with("dsseEnvelope", &envelope), 4),
+        (
+            "the same in the other spelling",
+            with("dsse_envelope", &envelope),
+            4,
+        ),
+        (
+            "an envelope that is nothing",
+            with("dsseEnvelope", &Value::Null),
+            4,
+        ),
+        (
+            "a member twice",
+            format!("{body},\"messageSignature\":{signature}}}"),
+            4,
+        ),
+        (
+            "a member twice, far below",
+            text.replacen("\"signature\":", "\"signature\":\"AAAA\",\"signature\":", 1),
+            4,
+        ),
+        ("no media type", without("mediaType"), 4),
+        ("no material", without("verificationMaterial"), 4),
+        ("neither", json!({}).to_string(), 8),
+        (
+            "a certificate and a key",
+            material(&|m| m["publicKey"] = json!({"hint": "x"})),
+            4,
+        ),
+        (
+            "an entry twice",
+            material(&|m| {
+                let entry = m["tlogEntries"][0].clone();
+                m["tlogEntries"].as_array_mut().unwrap().push(entry);
+            }),
+            4,
+        ),
+        ("something behind it", format!("{text}x"), 8),
+        ("cut short", text[..text.len() - 9].to_owned(), 8),
+        ("another kind of thing", "[]".to_owned(), 8),
+        ("without an end", "[".repeat(100_000), 8),
+    ];
+    for (name, text, code) in rows {
+        scene.sandbox.write("t.json", &text);
+        let run = scene.verify("t.json", &scene.subject(), &[]);
+        assert_eq!(run.code, Some(code), "{name}: {}", run.stderr);
+        if code != 0 {
+            assert_eq!(codes(&run), ["bundle-format"], "{name}");
+            assert!(run.stderr.contains("hint"), "{name}: {}", run.stderr);
+        }
+    }
+}

@@ -8,6 +8,12 @@ use sigstore_types::{
     Bundle, DerPublicKey, DsseEnvelope, HashAlgorithm, MessageSignature, SignatureContent, Statement,
 };
 
+/// The versions of the statement that mean what we take them to mean.
+const STATEMENT_TYPES: [&str; 2] = [
+    "https://in-toto.io/Statement/v1",
+    "https://in-toto.io/Statement/v0.1",
+];
+
 /// What is wrong, if anything is.
 pub(super) fn check(
     artifact: &Artifact,
@@ -130,6 +136,13 @@ pub(super) fn statement(envelope: &DsseEnvelope) -> Result<Statement, Failure> {
         );
         return Err(Failure::new(Code::BundleFormat, detail));
     }
-    serde_json::from_slice(envelope.payload.as_bytes())
-        .map_err(|e| Failure::new(Code::BundleFormat, format!("the statement cannot be read: {e}")))
+    let statement: Statement = serde_json::from_slice(envelope.payload.as_bytes())
+        .map_err(|e| Failure::new(Code::BundleFormat, format!("the statement cannot be read: {e}")))?;
+    match STATEMENT_TYPES.contains(&statement.type_.as_str()) {
+        true => Ok(statement),
+        false => Err(Failure::new(
+            Code::BundleFormat,
+            format!("{} is no type of in-toto statement", statement.type_),
+        )),
+    }
 }

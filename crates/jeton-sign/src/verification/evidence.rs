@@ -5,9 +5,9 @@ use super::{Code, Failure, Level, Verification, Witnesses};
 use crate::{Artifact, PublicKey};
 use jeton::Error;
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sigstore_crypto::{CertificateInfo, WEBPKI_VERIFICATION_ALGS};
+use sigstore_crypto::{CertificateInfo, SigningScheme, WEBPKI_VERIFICATION_ALGS};
 use sigstore_trust_root::TrustedRoot;
-use sigstore_types::{ArtifactDigest, Bundle};
+use sigstore_types::{ArtifactDigest, Bundle, HashAlgorithm, SignatureContent};
 use sigstore_verify::{
     Policy, PublicKeyVerificationPolicy, VerificationPolicy, VerificationResult, Verifier,
 };
@@ -29,8 +29,7 @@ pub(super) fn weigh(
 ) -> Result<(), Error> {
     let verifier = Verifier::new(trust).map_err(|e| unusable_trust(&e.to_string()))?;
     let scheme = certificate.key_algorithm.default_signing_scheme();
-    let ask =
-        |policy: &VerificationPolicy| ask(&verifier, artifact, bundle, policy, scheme.supports_prehashed());
+    let ask = |policy: &VerificationPolicy| ask(&verifier, artifact, bundle, policy, scheme);
     // Whose it is, is asked by us: the crates know no patterns.
     let policy = match witnesses {
         Witnesses::All => VerificationPolicy::any_identity(),
@@ -107,9 +106,16 @@ pub(super) fn weigh_log(
     };
     let verifier = Verifier::new(trust).map_err(|e| unusable_trust(&e.to_string()))?;
     let policy = PublicKeyVerificationPolicy::new(key.der().clone());
-    let prehashed = sigstore_crypto::KeyAlgorithm::from_spki(key.der())
-        .is_ok_and(|algorithm| algorithm.default_signing_scheme().supports_prehashed());
-    match ask(&verifier, artifact, bundle, &policy, prehashed)? {
+    let Ok(algorithm) = sigstore_crypto::KeyAlgorithm::from_spki(key.der()) else {
+        return Ok(());
+    };
+    match ask(
+        &verifier,
+        artifact,
+        bundle,
+        &policy,
+        algorithm.default_signing_scheme(),
+    )? {
         Ok(result) => {
             found.level = Level::Verified;
             found.logged_at = time(&result);
@@ -124,13 +130,19 @@ fn ask(
     artifact: &Artifact,
     bundle: &Bundle,
     policy: &impl Policy,
-    prehashed: bool,
+    scheme: SigningScheme,
 ) -> Result<Result<VerificationResult, sigstore_verify::Error>, Error> {
-    if !prehashed {
+    if !scheme.supports_prehashed() {
         return Ok(verifier.verify(artifact.bytes()?.as_slice(), bundle, policy));
     }
     let Some(path) = artifact.path() else {
-        let digest = ArtifactDigest::sha256(artifact.sha256());
+        // A statement's subjects are named by SHA-256, a file's own signature by what its key goes with.
+        let hash = match &bundle.content {
+            SignatureContent::MessageSignature(_) => scheme.hash_algorithm(),
+            _ => None,
+        };
+        let digest = artifact.digest(hash.unwrap_or(HashAlgorithm::Sha2256));
+        let digest = digest.unwrap_or_else(|_| ArtifactDigest::sha256(artifact.sha256()));
         return Ok(verifier.verify(digest, bundle, policy));
     };
     let file = File::open(path).map_err(|e| crate::artifact::unreadable(path, &e))?;
