@@ -8,6 +8,7 @@ mod content;
 mod evidence;
 mod failure;
 mod format;
+mod promise;
 
 pub use failure::{Code, Failure};
 

@@ -154,6 +154,34 @@ fn b15_a_pattern_covers_the_whole_name() {
 }
 
 #[test]
+fn b15_a_bundle_does_not_get_better_by_what_is_taken_out_of_it() {
+    // (flaw, level of the whole bundle, level without its log entry)
+    let rows = [
+        (None, "verified", "attested"),
+        (Some(Flaw::NoSct), "unverified", "unverified"),
+        (Some(Flaw::ForeignAuthority), "unverified", "unverified"),
+    ];
+    for (flaw, whole, rest) in rows {
+        let scene = Scene::new(&[]);
+        if let Some(flaw) = flaw {
+            scene.sigstore.flaw(flaw);
+        }
+        let command = scene.command(&SIGN).envs(&scene.issuer.environment("github"));
+        command.run().ended(0);
+        let level = |name: &str| {
+            let run = scene.verify(name, &scene.subject(), &[]);
+            run.json()["level"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(level("b.json"), whole, "{flaw:?}");
+        let mut bundle: Value =
+            serde_json::from_slice(&std::fs::read(scene.sandbox.path("b.json")).unwrap()).unwrap();
+        bundle["verificationMaterial"]["tlogEntries"] = json!([]);
+        scene.sandbox.write("t.json", &bundle.to_string());
+        assert_eq!(level("t.json"), rest, "{flaw:?}");
+    }
+}
+
+#[test]
 fn b15_a_text_that_can_be_read_in_two_ways_is_no_bundle() {
     let scene = Scene::new(&[]);
     scene.in_ci(&SIGN).run().ended(0);

@@ -1,6 +1,7 @@
 //! What others say for a signature: certificate authority, certificate log, transparency log, timestamp authority.
 //! All of it is the Sigstore crates' judgement; here it is asked for, level by level.
 use super::failure::unusable_trust;
+use super::promise;
 use super::{Code, Failure, Level, Verification, Witnesses};
 use crate::{Artifact, PublicKey};
 use jeton::Error;
@@ -45,7 +46,7 @@ pub(super) fn weigh(
             let relaxed = policy.skip_tlog_unsafe();
             let attested = match failure.code {
                 Code::LogInclusion | Code::Checkpoint | Code::Timestamp => {
-                    ask(&relaxed)?.is_ok() || is_an_authoritys(bundle, trust, certificate)
+                    ask(&relaxed)?.is_ok() || is_an_authoritys(bundle, trust, certificate, witnesses)
                 }
                 _ => false,
             };
@@ -60,7 +61,12 @@ pub(super) fn weigh(
 
 /// Whether the certificate is one of a trusted authority's for signing code, at the beginning of its own validity:
 /// what can be said of it where nobody proves when it was used.
-fn is_an_authoritys(bundle: &Bundle, trust: &TrustedRoot, certificate: &CertificateInfo) -> bool {
+fn is_an_authoritys(
+    bundle: &Bundle,
+    trust: &TrustedRoot,
+    certificate: &CertificateInfo,
+    witnesses: Witnesses,
+) -> bool {
     let authorities = trust.certificate_authorities.iter().filter(|authority| {
         authority
             .valid_for
@@ -77,6 +83,10 @@ fn is_an_authoritys(bundle: &Bundle, trust: &TrustedRoot, certificate: &Certific
     let Some(leaf) = bundle.signing_certificate() else {
         return false;
     };
+    let authorities: Vec<&[u8]> = chains.iter().map(AsRef::as_ref).collect();
+    if witnesses == Witnesses::All && !promise::holds(leaf.as_bytes(), &authorities, trust) {
+        return false;
+    }
     let leaf = CertificateDer::from(leaf.as_bytes());
     let Ok(leaf) = webpki::EndEntityCert::try_from(&leaf) else {
         return false;

@@ -1,7 +1,10 @@
 //! The rules of a bundle's text that its reader does not keep by itself. Two programs that read different things out of
 //! one text would verify one and use the other: what is named twice, or in two ways, is refused.
+use cms::cert::x509::Certificate;
+use der::Decode;
 use jeton_core::json::{self, Json};
 use sigstore_types::Bundle;
+use sigstore_types::bundle::VerificationMaterialContent;
 
 /// The members of which there is one, in both spellings that readers of Protobuf's JSON know: the signature.
 const SIGNATURES: &[&str] = &[
@@ -44,6 +47,7 @@ pub(super) fn read(text: &str) -> Result<Bundle, Fault> {
     one_of(&members, SIGNATURES)?;
     one_of(material, KEYS)?;
     let bundle = Bundle::from_json(text).map_err(|e| Fault::Unlawful(e.to_string()))?;
+    chain_without_root(&bundle)?;
     let entries = &bundle.verification_material.tlog_entries;
     let is_twice = |(at, entry): (usize, &sigstore_types::TransparencyLogEntry)| {
         let same = |other: &sigstore_types::TransparencyLogEntry| {
@@ -55,6 +59,24 @@ pub(super) fn read(text: &str) -> Result<Bundle, Fault> {
         true => Err(Fault::Unlawful("one log entry is there twice".to_owned())),
         false => Ok(bundle),
     }
+}
+
+/// Whoever verifies has roots of his own: one that comes with the bundle could only mislead.
+fn chain_without_root(bundle: &Bundle) -> Result<(), Fault> {
+    let VerificationMaterialContent::X509CertificateChain { certificates } =
+        &bundle.verification_material.content
+    else {
+        return Ok(());
+    };
+    for certificate in certificates {
+        let certificate = Certificate::from_der(certificate.raw_bytes.as_bytes())
+            .map_err(|e| Fault::Unlawful(format!("a certificate of the chain cannot be read: {e}")))?;
+        let tbs = &certificate.tbs_certificate;
+        if tbs.issuer == tbs.subject {
+            return Err(Fault::Unlawful("the chain holds a root certificate".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn one_of(object: &Json, names: &[&str]) -> Result<(), Fault> {
