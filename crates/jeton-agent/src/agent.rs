@@ -7,6 +7,7 @@
 //! | `POST /v1/stop` | 204, then it stops |
 //! | `GET /healthz` | 200 while it serves |
 //! | `GET /metrics` | counters, in Prometheus' text format |
+use crate::alarm::Alarm;
 use crate::peer::Peer;
 use crate::proxy::answer::{Body, own, whole};
 use crate::redaction::Secrets;
@@ -24,7 +25,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -44,6 +45,7 @@ pub struct Agent {
     open: Mutex<HashMap<String, Jeton>>,
     kept: Mutex<HashMap<(String, TokenRequest), Kept>>,
     counters: Counters,
+    alarm: OnceLock<Alarm>,
     /// Whoever hides what is handed out.
     secrets: Mutex<Option<Secrets>>,
     /// What was handed out, by profile, to be given back at the end.
@@ -85,6 +87,7 @@ impl Agent {
             open: Mutex::default(),
             kept: Mutex::default(),
             counters: Counters::default(),
+            alarm: OnceLock::new(),
             secrets: Mutex::default(),
             handed: Mutex::default(),
             told: Mutex::default(),
@@ -155,6 +158,11 @@ impl Agent {
     /// The clock that tokens are measured by.
     pub(crate) fn clock(&self) -> jeton::Clock {
         self.profiles().context().clock.clone()
+    }
+
+    /// What its long sleeps go by; set inside the runtime that first asks.
+    pub fn alarm(&self) -> Alarm {
+        self.alarm.get_or_init(Alarm::set).clone()
     }
 
     /// Both clocks, now.
@@ -229,7 +237,7 @@ impl Agent {
     pub async fn warm(self: &Arc<Self>, profile: &str) -> Result<(), Error> {
         let jeton = self.open(Some(profile))?;
         let request = self.request(Some(profile), self.asking(Some(profile)))?;
-        keeper::first(&jeton.slot(&request)).await?;
+        keeper::first(&jeton.slot(&request), &self.alarm()).await?;
         self.keep(profile, &jeton, &request);
         Ok(())
     }
@@ -243,7 +251,7 @@ impl Agent {
         }
         let slot = jeton.slot(request);
         let (agent, gone) = (Arc::downgrade(self), key.clone());
-        let task = tokio::spawn(keeper::keep(slot.clone(), move || {
+        let task = tokio::spawn(keeper::keep(slot.clone(), self.alarm(), move || {
             if let Some(agent) = agent.upgrade() {
                 let mut kept = agent.kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.remove(&gone);

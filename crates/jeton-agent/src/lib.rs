@@ -12,9 +12,11 @@
 //! | [`token_file`] | a file that always holds a fresh token |
 //! | [`place`] | a private folder for the time of one run |
 //! | [`consumer`] | the credential protocols of git, docker, kubectl and others |
+//! | [`alarm`] | sleep that a suspended machine does not stretch |
 //! | [`hardening`], [`systemd`] | what the process takes from itself, and the service manager it tells |
 //! | [`service`], [`socket`], [`peer`], [`secret_file`] | what listens, where, for whom, and under which secret |
 pub mod agent;
+pub mod alarm;
 pub mod bridge;
 pub mod child;
 pub mod consumer;

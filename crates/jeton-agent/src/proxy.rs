@@ -6,12 +6,12 @@ use crate::peer::Peer;
 use crate::service::{self, Listener, Service};
 use futures_util::future::BoxFuture;
 use guard::Guard;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
-use jeton::{Error, Jeton, Secret, TokenRequest};
+use jeton::{Error, Jeton, Secret, Token, TokenRequest};
 use jeton_core::Class;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
 
@@ -75,7 +75,34 @@ pub(crate) struct Shared {
     pub(crate) upstream: upstream::Upstream,
     pub(crate) tokens: Jeton,
     pub(crate) request: TokenRequest,
+    /// The token that was sent last.
+    bearer: Mutex<Option<Arc<Bearer>>>,
     check_peer: bool,
+}
+
+/// A token, and the field that it makes: the same for many requests, so made once.
+pub(crate) struct Bearer {
+    pub(crate) token: Token,
+    pub(crate) field: HeaderValue,
+}
+
+impl Shared {
+    /// A fresh token, as it stands in a request.
+    pub(crate) async fn bearer(&self) -> Result<Arc<Bearer>, Response<answer::Body>> {
+        let slot = self.tokens.slot(&self.request);
+        let known = slot.current().and_then(|current| {
+            let known = self.bearer.lock().unwrap_or_else(PoisonError::into_inner);
+            known.clone().filter(|known| known.token.value == current.value)
+        });
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let token = slot.token().await.map_err(|e| answer::no_token(&e))?;
+        let field = forward::authorization(&token)?;
+        let bearer = Arc::new(Bearer { token, field });
+        *self.bearer.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&bearer));
+        Ok(bearer)
+    }
 }
 
 impl Proxy {
@@ -111,6 +138,7 @@ impl Proxy {
             upstream,
             tokens,
             request: settings.request,
+            bearer: Mutex::default(),
             check_peer,
         };
         Ok(Self {

@@ -28,6 +28,11 @@ const CONNECTIONS: usize = 4096;
 /// The wait after a failed accept (out of descriptors): it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How often the runtime's clock is looked at while there are connections. Each request sets timers, and one that is
+/// earlier than every other costs two system calls, more than anything else of ours: no timer of a request is as early
+/// as this one.
+const BEAT: Duration = Duration::from_secs(4);
+
 /// What answers requests.
 pub trait Service: Send + Sync + 'static {
     /// The answer to one request of `peer`.
@@ -103,6 +108,7 @@ pub async fn serve(listener: Listener, service: Arc<impl Service>, stop: impl Fu
         let accepted = tokio::select! {
             () = &mut stop => break,
             accepted = place_and_accept(&listener, &places) => accepted,
+            () = tokio::time::sleep(BEAT), if is_busy(&places) => continue,
         };
         let Some((stream, peer, place)) = accepted else {
             continue;
@@ -122,6 +128,11 @@ pub async fn serve(listener: Listener, service: Arc<impl Service>, stop: impl Fu
     }
     drop(listener);
     let _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()).await;
+}
+
+/// Whether there is a connection, beside the place that is held for the next one.
+fn is_busy(places: &Semaphore) -> bool {
+    places.available_permits() < CONNECTIONS
 }
 
 type Accepted = (Box<dyn Stream>, Peer, OwnedSemaphorePermit);

@@ -11,6 +11,10 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// How many threads look names up and write files for a server of one user. Each takes memory of its own that is not
+/// given back, and a hundred profiles would start as many at once.
+const BLOCKING_THREADS: usize = 8;
+
 // The arguments that every command takes. (No doc comment: it would become the help page's heading.)
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Globals {
@@ -144,14 +148,33 @@ impl Session {
         result
     }
 
-    /// Runs a server: on all cores, until `future` says that it is over. What still runs then is dropped.
+    /// Runs a server of one user until `future` says that it is over; what still runs then is dropped. It is one thread:
+    /// a request is carried without waking another one, nothing wakes while there is nothing to do, and the memory of
+    /// threads is not taken.
     pub(crate) fn serve<T>(&self, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Failure::new(Exit::Other, format!("cannot start: {e}")))?;
-        let result = runtime.block_on(future);
-        runtime.shutdown_background();
-        result
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        finish(builder.max_blocking_threads(BLOCKING_THREADS), future)
     }
+
+    /// Runs a server of many: on all cores.
+    #[cfg(feature = "broker")]
+    pub(crate) fn serve_many<T>(
+        &self,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        finish(&mut tokio::runtime::Builder::new_multi_thread(), future)
+    }
+}
+
+fn finish<T>(
+    builder: &mut tokio::runtime::Builder,
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = builder.enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::new(Exit::Other, format!("cannot start: {e}")))?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    result
 }
 
 /// The end that a signal brings.

@@ -98,6 +98,7 @@ impl Jeton {
             if kept.is_token() && kept.token.value == token.value {
                 slot.kept.compare_and_swap(&*kept, Arc::new(Kept::nothing()));
                 slot.flight.clear();
+                slot.changed.notify_waiters();
             }
         });
         if let Some(disk) = &self.0.disk {

@@ -1,9 +1,9 @@
 //! Keeping a token fresh ahead of need: one task a token, asleep until there is something to do.
+use crate::alarm::Alarm;
 use crate::token_file::TokenFile;
 use jeton::jeton::Slot;
 use jeton::{Clock, Error, Token};
 use std::time::Duration;
-use tokio::time::sleep;
 
 /// How many tokens are kept fresh at the most: a caller must not make the agent fetch without end.
 pub(super) const MOST: usize = 1024;
@@ -13,37 +13,34 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The shortest sleep: tokens that live for seconds are fetched when they are asked for.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
-/// The longest sleep in one piece: timers stand still while the machine is suspended, and what came due then is to be
-/// done soon after it wakes.
-const SLICE: Duration = Duration::from_secs(30);
 /// How often in a row a token's replacement may fail before it is no longer kept fresh.
 const GIVE_UP: u32 = 12;
 
 /// Fetches the first token, however long the source takes to come to life; fails for what will not mend itself.
-pub(super) async fn first(slot: &Slot) -> Result<(), Error> {
+pub(super) async fn first(slot: &Slot, alarm: &Alarm) -> Result<(), Error> {
     let mut pause = FIRST_PAUSE;
     loop {
         match slot.token().await {
             Ok(_) => return Ok(()),
             Err(e) if !e.is_transient() => return Err(e),
-            Err(_) => sleep(jittered(pause)).await,
+            Err(_) => alarm.sleep(jittered(pause)).await,
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// Replaces the token before it ends, as long as that works; `gone` is called when it no longer does.
-pub(super) async fn keep(slot: Slot, gone: impl FnOnce() + Send) {
+pub(super) async fn keep(slot: Slot, alarm: Alarm, gone: impl FnOnce() + Send) {
     let (mut pause, mut failures) = (FIRST_PAUSE, 0);
     while failures < GIVE_UP {
         // Nothing is kept of a token that nobody says the end of: the next caller fetches it.
-        let Some(()) = due(&slot).await else { break };
+        let Some(()) = due(&slot, &alarm).await else { break };
         match slot.refresh().await {
             Ok(_) => (pause, failures) = (FIRST_PAUSE, 0),
             Err(e) if !e.is_transient() && failures > 1 => break,
             Err(_) => {
                 failures += 1;
-                sleep(jittered(pause)).await;
+                alarm.sleep(jittered(pause)).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
@@ -52,17 +49,17 @@ pub(super) async fn keep(slot: Slot, gone: impl FnOnce() + Send) {
 }
 
 /// Sleeps until the kept token should be replaced; `None` when none is kept.
-async fn due(slot: &Slot) -> Option<()> {
+async fn due(slot: &Slot, alarm: &Alarm) -> Option<()> {
     let whole = slot.refresh_in()?;
     let early = whole - jittered(whole);
     // A token that is always due must not keep anybody busy.
-    sleep(SHORTEST_SLEEP).await;
+    tokio::time::sleep(SHORTEST_SLEEP).await;
     loop {
         let left = slot.refresh_in()?.saturating_sub(early);
         if left.is_zero() {
             return Some(());
         }
-        sleep(left.min(SLICE)).await;
+        alarm.sleep(left).await;
     }
 }
 
@@ -86,6 +83,7 @@ pub async fn keep_file(
     slot: Slot,
     file: TokenFile,
     clock: Clock,
+    alarm: Alarm,
     hand: impl Fn(&Token),
     report: impl Fn(&Error),
 ) {
@@ -117,8 +115,7 @@ pub async fn keep_file(
                 let kept = slot.refresh_in();
                 if is_new || kept.is_some() {
                     pause = FIRST_PAUSE;
-                    kept.or(half)
-                        .map_or(LONGEST_PAUSE, |due| due.clamp(SHORTEST_SLEEP, SLICE))
+                    kept.or(half).map_or(LONGEST_PAUSE, |due| due.max(SHORTEST_SLEEP))
                 } else {
                     doubled(&mut pause)
                 }
@@ -128,6 +125,10 @@ pub async fn keep_file(
                 doubled(&mut pause)
             }
         };
-        sleep(wait).await;
+        tokio::select! {
+            () = alarm.sleep(wait) => {}
+            // Somebody else had it replaced.
+            () = slot.changed() => {}
+        }
     }
 }

@@ -115,9 +115,12 @@ impl Upkeep {
         let name = path.display().to_string();
         let (agent, profile) = (Arc::clone(agent), file.profile.clone());
         self.spawn(async move {
-            let clock = agent.clock();
+            let (clock, alarm) = (agent.clock(), agent.alarm());
             let hand = |token: &Token| agent.hand(&profile, token);
-            keep_file(slot, target, clock, hand, |e| report(&format!("{name}: {e}"))).await;
+            keep_file(slot, target, clock, alarm, hand, |e| {
+                report(&format!("{name}: {e}"))
+            })
+            .await;
         });
         Ok(())
     }

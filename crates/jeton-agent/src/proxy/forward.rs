@@ -1,8 +1,8 @@
 //! One request: let in, given a token, sent on, and once more when the server says 401.
-use super::answer::{Body, no_token, own};
+use super::answer::{Body, own};
 use super::guard::{self, Admission};
 use super::passage::Passage;
-use super::{Shared, fields};
+use super::{Bearer, Shared, fields};
 use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -59,19 +59,15 @@ async fn carry(shared: &Shared, mut request: Request<Incoming>) -> Result<Respon
         head,
         body: Passage::new(body),
     };
-    let token = shared
-        .tokens
-        .token(&shared.request)
-        .await
-        .map_err(|e| no_token(&e))?;
+    let bearer = shared.bearer().await?;
     let first = outgoing.body.first();
-    let mut answer = outgoing.send(shared, &token, first, upgrade.is_some()).await?;
+    let mut answer = outgoing.send(shared, &bearer, first, upgrade.is_some()).await?;
     if answer.status() == StatusCode::UNAUTHORIZED {
-        shared.tokens.invalidate(&token);
+        shared.tokens.invalidate(&bearer.token);
         // No other token, no other answer: the server's own 401 is the truth then.
         if let Some(again) = outgoing.body.again().await
-            && let Ok(fresh) = shared.tokens.token(&shared.request).await
-            && fresh.value != token.value
+            && let Ok(fresh) = shared.bearer().await
+            && fresh.token.value != bearer.token.value
         {
             answer = outgoing.send(shared, &fresh, again, upgrade.is_some()).await?;
         }
@@ -83,7 +79,7 @@ impl Outgoing {
     async fn send(
         &self,
         shared: &Shared,
-        token: &Token,
+        bearer: &Bearer,
         body: Body,
         upgrade: bool,
     ) -> Result<Response<Incoming>, Response<Body>> {
@@ -93,7 +89,7 @@ impl Outgoing {
         *request.headers_mut() = self.head.headers.clone();
         request
             .headers_mut()
-            .insert(header::AUTHORIZATION, authorization(token)?);
+            .insert(header::AUTHORIZATION, bearer.field.clone());
         shared.upstream.send(request, &self.body, upgrade).await
     }
 }

@@ -249,9 +249,10 @@ async fn keep(
     let path = file.path.display().to_string();
     let output = Arc::clone(&session.output);
     let (agent, profile, clock) = (Arc::clone(agent), profile.to_owned(), session.clock.clone());
+    let alarm = agent.alarm();
     tokio::spawn(async move {
         let hand = |token: &jeton::Token| agent.hand(&profile, token);
-        keep_file(slot, file, clock, hand, |e| output.warning(&e.to_string())).await;
+        keep_file(slot, file, clock, alarm, hand, |e| output.warning(&e.to_string())).await;
     });
     Ok(path)
 }

@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How many different requests one process keeps tokens for; the one that was used longest ago makes room.
 pub(crate) const MOST_SLOTS: usize = 1024;
@@ -90,6 +91,8 @@ pub(crate) struct Slot {
     pub(crate) request: TokenRequest,
     pub(crate) kept: ArcSwap<Kept>,
     pub(crate) flight: Flight<Arc<Token>>,
+    /// Whoever follows the token is told when it is another one.
+    pub(crate) changed: Notify,
     /// What the last fetch took, in milliseconds.
     minting: AtomicU64,
     /// Uptime of the last use, in seconds: coarse, so that readers seldom write to it.
@@ -102,9 +105,16 @@ impl Slot {
             request,
             kept: ArcSwap::from_pointee(Kept::nothing()),
             flight: Flight::default(),
+            changed: Notify::new(),
             minting: AtomicU64::new(0),
             used: AtomicU64::new(uptime.as_secs()),
         }
+    }
+
+    /// Keeps a token in place of what was kept.
+    pub(crate) fn keep(&self, kept: Arc<Kept>) {
+        self.kept.store(kept);
+        self.changed.notify_waiters();
     }
 
     /// Notes that it was used.

@@ -197,7 +197,7 @@ impl Acquisition<'_> {
         if let Some(kept) = self.inner.keep(token, self.slot.minting(), now)
             && kept.ends > self.slot.kept.load().ends
         {
-            self.slot.kept.store(kept);
+            self.slot.keep(kept);
         }
     }
 
@@ -211,7 +211,7 @@ impl Acquisition<'_> {
             return;
         }
         if let Some(kept) = inner.keep(token, self.slot.minting(), now) {
-            self.slot.kept.store(kept);
+            self.slot.keep(kept);
         }
         let Some(disk) = inner.disk.clone() else {
             if inner.homeless.swap(false, Ordering::Relaxed) {

@@ -64,6 +64,11 @@ impl Slot {
         kept.is_token().then(|| kept.refresh_from.saturating_sub(uptime))
     }
 
+    /// Done when another token is kept than at the moment of the call, or none any more.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.slot.changed.notified()
+    }
+
     /// Replaces the kept token now, whatever life it has left. It is served until the new one is there, and kept when
     /// there will be none.
     ///

@@ -49,7 +49,7 @@ pub(super) fn run(session: &Session, arguments: &Serve) -> Result<Exit, Failure>
              reads every credential",
         );
     }
-    session.serve(async {
+    session.serve_many(async {
         let live = Live::load(config, None)?;
         let listener = Listener::open(live.config.listen, live.tls.is_some()).await?;
         let public_url = live.config.public_url(listener.address());
