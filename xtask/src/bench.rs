@@ -2,10 +2,12 @@
 //!
 //! The programs that measure inside a process are those of `benches/peers`; whole processes are timed here. The
 //! result is written to `BENCHMARKS.md`. With `--long`, memory is looked at after a million requests. `cargo xtask bench
-//! slim` compares builds with and without what can be left out.
+//! slim` compares builds with and without what can be left out; `bench servers PROGRAM` measures the proxy and the agent
+//! of a program that is built already, and writes nothing.
 
 mod broker;
 mod processes;
+mod servers;
 mod slim;
 mod table;
 
@@ -27,8 +29,13 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Outcome {
         None => all(workspace, false),
         Some((word, [])) if word == "--long" => all(workspace, true),
         Some((word, rest)) if word == "slim" => slim::slim(workspace, rest),
+        Some((word, [program])) if word == "servers" => {
+            let figures = servers::measure(workspace, Path::new(program))?;
+            report::line(table::page(&figures, &machine()).trim_end());
+            Ok(())
+        }
         Some((word, _)) => Err(format!(
-            "{word}: nothing is measured by that name; `slim` and `--long` are"
+            "{word}: nothing is measured by that name; `slim`, `servers PROGRAM` and `--long` are"
         )),
     }
 }
@@ -67,6 +74,7 @@ fn all(workspace: &Workspace, long: bool) -> Outcome {
         peers: workspace.target.join("peers/release"),
     };
     let mut figures = processes::measure(workspace, &programs)?;
+    figures.extend(servers::measure(workspace, &programs.jeton)?);
     for name in MEASURING {
         figures.extend(measured_by(&programs.peers.join(name))?);
     }

@@ -79,7 +79,7 @@ const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "nightly",
-        about: "what takes longer: every fuzz target for 60 s (libFuzzer where it is installed), pages in a Chromium",
+        about: "what takes longer: every fuzz target for 60 s (libFuzzer where it is installed), pages in a Chromium, 10 GiB through a proxy",
         run: night::nightly,
     },
 ];

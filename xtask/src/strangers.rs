@@ -172,7 +172,7 @@ fn ends_well(child: &mut Child, longest: Duration) -> bool {
 }
 
 /// Ends a program and waits for it. It may have ended already; nothing is left to do then.
-fn end(child: &mut Child) {
+pub(crate) fn end(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -269,6 +269,11 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Starts one on any free port of loopback.
     pub(crate) fn start(jeton: &Path, folder: &Path, algorithm: &str) -> Outcome<Self> {
         let url_file: PathBuf = folder.join("issuer.url");

@@ -176,6 +176,34 @@ const ROWS: &[Row] = &[
         "broker memory after many requests",
         100.0,
     ),
+    row(
+        "proxy, CPU a request / nginx",
+        "proxy CPU a request: jeton",
+        "proxy CPU a request: nginx",
+        1.15,
+    ),
+    row(
+        "proxy, CPU a request / haproxy",
+        "proxy CPU a request: jeton",
+        "proxy CPU a request: haproxy",
+        1.15,
+    ),
+    row(
+        "proxy, latency added / nginx",
+        "proxy latency added: jeton",
+        "proxy latency added: nginx",
+        1.1,
+    ),
+    alone(
+        "agent, 100 profiles, at rest: MiB",
+        "agent at rest: resident",
+        15.0,
+    ),
+    alone(
+        "agent, 100 profiles, at rest: wake-ups in 10 s",
+        "agent at rest: wake-ups in 10 s",
+        0.0,
+    ),
 ];
 
 /// The page.
