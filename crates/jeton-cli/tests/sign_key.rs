@@ -197,3 +197,130 @@ fn several_files_have_a_bundle_each() {
             .ended(0);
     }
 }
+
+/// An envelope around any payload, signed with OpenSSL.
+fn enveloped(sandbox: &Sandbox, payload_type: &str, payload: &str) -> String {
+    use base64::Engine;
+    let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
+    let (type_length, length) = (payload_type.len(), payload.len());
+    let encoded = format!("DSSEv1 {type_length} {payload_type} {length} {payload}");
+    sandbox.write("pae", &encoded);
+    let done = Command::new("openssl")
+        .args(["dgst", "-sha256", "-sign", "k.pem", "-out", "pae.sig", "pae"])
+        .current_dir(sandbox.path(""))
+        .output();
+    assert!(done.expect("openssl runs").status.success());
+    let signature = std::fs::read(sandbox.path("pae.sig")).unwrap();
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {"publicKey": {"hint": "k"}, "tlogEntries": []},
+        "dsseEnvelope": {
+            "payload": encode(payload.as_bytes()), "payloadType": payload_type,
+            "signatures": [{"sig": encode(&signature)}],
+        },
+    })
+    .to_string()
+}
+
+#[test]
+fn b15_a_signed_statement_must_be_one_and_be_about_the_file_by_its_digest() {
+    const DIGEST: &str = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
+    const IN_TOTO: &str = "application/vnd.in-toto+json";
+    let sandbox = sandbox();
+    key(&sandbox, "k", &P256);
+    let statement = |member: &str, value: Value| {
+        let mut statement = json!({
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": "f", "digest": {"sha256": DIGEST}}],
+            "predicateType": "https://example.com/v1",
+            "predicate": {},
+        });
+        statement[member] = value;
+        statement.to_string()
+    };
+    let subject = |name: &str, digest: Value| json!([{"name": name, "digest": digest}]);
+    let good = statement("predicate", json!({}));
+    let elsewhere = format!("{}f", "0".repeat(63));
+    // (what, payload type, payload, code)
+    let rows = [
+        ("as it should be", IN_TOTO, good.clone(), None),
+        (
+            "the version before",
+            IN_TOTO,
+            statement("_type", json!("https://in-toto.io/Statement/v0.1")),
+            None,
+        ),
+        (
+            "a version to come",
+            IN_TOTO,
+            statement("_type", json!("https://in-toto.io/Statement/v2")),
+            Some("bundle-format"),
+        ),
+        (
+            "no type",
+            IN_TOTO,
+            statement("_type", Value::Null),
+            Some("bundle-format"),
+        ),
+        (
+            "another name",
+            IN_TOTO,
+            statement("subject", subject("g", json!({"sha256": DIGEST}))),
+            None,
+        ),
+        (
+            "the name alone",
+            IN_TOTO,
+            statement("subject", subject("f", json!({"sha256": elsewhere}))),
+            Some("subject"),
+        ),
+        (
+            "a weak digest",
+            IN_TOTO,
+            statement(
+                "subject",
+                subject("f", json!({"sha1": "f572d396fae9206628714fb2ce00f72e94f2258f"})),
+            ),
+            Some("subject"),
+        ),
+        (
+            "nothing",
+            IN_TOTO,
+            statement("subject", json!([])),
+            Some("subject"),
+        ),
+        (
+            "another payload type",
+            "text/plain",
+            good.clone(),
+            Some("bundle-format"),
+        ),
+        (
+            "something behind it",
+            IN_TOTO,
+            format!("{good}x"),
+            Some("bundle-format"),
+        ),
+        (
+            "two lists of subjects",
+            IN_TOTO,
+            good.replacen("\"subject\"", "\"subject\":[],\"subject\"", 1),
+            Some("bundle-format"),
+        ),
+        ("no statement", IN_TOTO, "hello".to_owned(), Some("bundle-format")),
+    ];
+    for (name, payload_type, payload, code) in rows {
+        sandbox.write("b.json", &enveloped(&sandbox, payload_type, &payload));
+        let run = sandbox.run([
+            "verify-bundle",
+            "f",
+            "--bundle",
+            "b.json",
+            "--key",
+            "k.pub",
+            "--json",
+        ]);
+        let run = run.ended(if code.is_some() { 4 } else { 0 });
+        assert_eq!(codes(&run), code.into_iter().collect::<Vec<_>>(), "{name}");
+    }
+}
