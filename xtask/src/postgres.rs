@@ -87,19 +87,7 @@ pub(crate) fn programs() -> Option<PathBuf> {
 }
 
 fn install() -> Option<PathBuf> {
-    if !is_root() || !run::is_here("apt-get", "--version") {
-        return None;
-    }
-    let mut apt = Command::new("apt-get");
-    apt.args(["install", "--yes", "--no-install-recommends", "postgresql"]);
-    run::check(Path::new("/"), apt.env("DEBIAN_FRONTEND", "noninteractive")).ok()?;
-    programs()
-}
-
-/// Whether we may become somebody else: files that we make belong to root.
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+    run::install(&["postgresql"]).then(programs)?
 }
 
 /// A server that runs until this is dropped.
@@ -115,7 +103,7 @@ impl Cluster {
         let wrong = |what: &'static str| move |fault: std::io::Error| format!("PostgreSQL: {what}: {fault}");
         let folder = std::env::temp_dir().join(format!("jeton-postgres-{}", std::process::id()));
         std::fs::create_dir(&folder).map_err(wrong("a folder"))?;
-        if is_root() {
+        if run::is_root() {
             chown(&folder, Some(NOBODY), Some(NOBODY)).map_err(wrong("its folder"))?;
         }
         // A port that was free a moment ago is free.
@@ -159,7 +147,7 @@ impl Cluster {
 
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
-        if is_root() {
+        if run::is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
         command

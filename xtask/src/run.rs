@@ -157,6 +157,24 @@ pub(crate) fn is_here(program: &str, argument: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Whether we may install packages and become somebody else: files that we make belong to root.
+pub(crate) fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
+}
+
+/// Installs Debian's packages; whether that could be done.
+pub(crate) fn install(packages: &[&str]) -> bool {
+    if !is_root() || !is_here("apt-get", "--version") {
+        return false;
+    }
+    let mut apt = Command::new("apt-get");
+    apt.args(["install", "--yes", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    check(Path::new("/"), &mut apt).is_ok()
+}
+
 fn show(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut words = vec![

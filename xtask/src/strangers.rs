@@ -16,6 +16,9 @@ const SCRIPTS: &str = "tests/strangers";
 /// What a headless Chromium is called.
 const CHROMIUMS: &[&str] = &["chromium-headless-shell", "chromium", "google-chrome"];
 
+/// A keyring for a session bus of its own.
+const KEYRING: [&str; 3] = ["gnome-keyring", "libsecret-tools", "dbus"];
+
 /// How long our issuer may take to start.
 const START: Duration = Duration::from_secs(10);
 
@@ -41,6 +44,9 @@ pub(crate) fn meet(workspace: &Workspace, chosen: Option<&str>) -> Outcome<Tally
     let jeton = workspace.program("jeton")?;
     let folder = workspace.target.join("strangers");
     install(workspace, &folder)?;
+    if !run::is_here("gnome-keyring-daemon", "--version") && !run::install(&KEYRING) {
+        report::note("skipped: GNOME Keyring is not here and cannot be installed; no keyring was tried");
+    }
     let mut tally = Tally::default();
     for (round, algorithm) in ALGORITHMS.iter().enumerate() {
         let issuer = Issuer::start(&jeton, &folder, algorithm)?;

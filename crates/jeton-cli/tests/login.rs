@@ -286,6 +286,7 @@ fn b13_d24_a_browser_login_is_followed_as_a_browser_does() {
         ("authorize", "wrongstate", "400", 5),
         ("authorize", "nostate", "400", 5),
         ("authorize", "wrongredirectiss", "400", 8),
+        ("authorize", "noredirectiss", "400", 8),
         ("authorize", "nocode", "400", 8),
         ("token", "wrongnonce", "400", 8),
         ("token", "badsig", "400", 8),
@@ -776,4 +777,35 @@ fn a_terminal_and_a_profile_that_says_so_start_the_login() {
     assert!(said.contains("To log in, visit"), "{said}");
     sandbox.run(["token", "api"]).ended(0);
     assert_eq!(issuer.count("device-authorization"), 1);
+}
+
+#[test]
+fn c16_a_login_that_cannot_be_kept_is_not_asked_for() {
+    let (sandbox, issuer) = ready("device", &[]);
+    let in_the_way = sandbox.path("in-the-way");
+    std::fs::write(&in_the_way, "").unwrap();
+    let login = sandbox
+        .command(["login", "cloud"])
+        .env("JETON_STATE_DIR", in_the_way.to_str().unwrap());
+    let run = login.run().ended(1);
+    assert!(
+        run.stderr.contains("cannot be stored") && run.stderr.contains("JETON_STATE_DIR"),
+        "{run:?}"
+    );
+    // A keyring, where there is no session bus.
+    let config = std::fs::read_to_string(sandbox.path("config/jeton/config.toml")).unwrap();
+    sandbox.config(&config.replace("grant = \"device\"", "grant = \"device\"\nstore = \"keyring\""));
+    let run = sandbox.run(["login", "cloud"]).ended(2);
+    assert!(run.stderr.contains("keyring"), "{run:?}");
+    assert!(issuer.requests().is_empty(), "{:?}", issuer.requests());
+}
+
+#[test]
+fn a_slip_of_the_pen_in_cache_clear_is_said() {
+    let (sandbox, _issuer) = logged_in(&[]);
+    let run = sandbox.run(["cache", "clear", "clod"]).ended(3);
+    assert!(run.stderr.contains("did you mean `cloud`"), "{run:?}");
+    for name in ["cloud", "cloud", "ambient"] {
+        sandbox.run(["cache", "clear", name]).ended(0);
+    }
 }

@@ -10,7 +10,7 @@ mod reader;
 mod reference;
 
 pub use ladder::AMBIENT;
-pub use profile::{ClientAuth, Grant, Input, PRESETS, Profile, is_loopback};
+pub use profile::{ClientAuth, Grant, Input, Profile, Store, is_loopback};
 pub use reference::Reference;
 
 use crate::{Env, Error};
@@ -135,10 +135,12 @@ impl Config {
             return Ok(Self::default());
         };
         match read(&path) {
-            Ok(text) => Ok(Self {
-                path: Some(path.clone()),
-                ..Self::parse(&text, &path.display().to_string())?
-            }),
+            Ok(text) => {
+                let mut config = Self::parse(&text, &path.display().to_string())?;
+                config.settle(path.parent().unwrap_or(Path::new("")));
+                config.path = Some(path);
+                Ok(config)
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(Self::default()),
             Err(e) => {
                 let class = match e.kind() {
@@ -146,6 +148,26 @@ impl Config {
                     _ => Class::Config,
                 };
                 Err(Error::new(class, format!("configuration {}: {e}", path.display())).with_source(e))
+            }
+        }
+    }
+
+    /// Takes paths that say no folder from `folder`, the file's own: nobody's current directory decides what is read.
+    fn settle(&mut self, folder: &Path) {
+        for profile in self.profiles.values_mut() {
+            profile.settle(folder);
+        }
+        for spec in self.order.iter_mut().flatten() {
+            *spec = profile::settled(spec, folder);
+        }
+        if let Some(sources) = self.defaults.get_mut("source") {
+            for spec in &mut sources.values {
+                *spec = profile::settled(spec, folder);
+            }
+        }
+        if let Some(authorities) = self.defaults.get_mut("ca_file") {
+            for path in &mut authorities.values {
+                *path = folder.join(&path).display().to_string();
             }
         }
     }

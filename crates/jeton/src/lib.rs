@@ -41,6 +41,7 @@ pub mod grant;
 pub mod hostile;
 pub mod http;
 pub mod jeton;
+mod keyring;
 pub mod keys;
 pub mod profiles;
 #[cfg(feature = "reqwest")]

@@ -4,6 +4,7 @@
 //! the server rotated is on disk before the access token is used; an answer without a refresh token keeps the old
 //! one; `invalid_grant` clears only the refresh token, and says who must log in again. That a process is killed in the
 //! middle of it costs nothing where a [`courier`] goes.
+use crate::config::Store;
 use crate::{Context, Error};
 use jeton_core::{Class, Json, Secret, UnixTime, json};
 use std::path::PathBuf;
@@ -37,18 +38,36 @@ pub struct Session {
     /// When it began.
     pub since: UnixTime,
     /// The refresh token; `None` once it is dead.
-    pub refresh_token: Option<Secret>,
+    pub refresh_token: Option<RefreshToken>,
     /// The scopes that were granted at login.
     pub scopes: Vec<String>,
-    /// Where it is kept: `file` or `keyring`.
-    pub store: &'static str,
+    /// Where its refresh token is kept.
+    pub store: Store,
+}
+
+/// A live refresh token.
+#[derive(Clone, Debug)]
+pub enum RefreshToken {
+    /// This one.
+    Known(Secret),
+    /// The one in the keyring, which was not asked for it.
+    InKeyring,
 }
 
 /// The version of the stored form; another one is not read.
 const VERSION: i64 = 1;
 
 impl Session {
-    /// The stored form.
+    /// The refresh token, where it is known.
+    #[must_use]
+    pub fn known_token(&self) -> Option<&Secret> {
+        match &self.refresh_token {
+            Some(RefreshToken::Known(token)) => Some(token),
+            Some(RefreshToken::InKeyring) | None => None,
+        }
+    }
+
+    /// The stored form: what the session's file holds. A refresh token that the keyring keeps is not in it.
     #[must_use]
     pub fn to_json(&self) -> Secret {
         let value = serde_json::json!({
@@ -59,9 +78,10 @@ impl Session {
             "subject": self.subject,
             "generation": self.generation,
             "since": self.since.seconds(),
-            "refresh_token": self.refresh_token.as_ref().map(Secret::reveal),
+            "refresh_token": self.known_token().filter(|_| self.store == Store::File).map(Secret::reveal),
+            "in_keyring": self.store == Store::Keyring && self.refresh_token.is_some(),
             "scopes": self.scopes,
-            "store": self.store,
+            "store": self.store.name(),
         });
         Secret::new(value.to_string())
     }
@@ -84,17 +104,20 @@ impl Session {
             subject: text("subject"),
             generation: text("generation")?,
             since: UnixTime::from_seconds(body.get("since").and_then(Json::as_i64)?),
-            refresh_token: text("refresh_token").filter(|t| !t.is_empty()).map(Secret::new),
+            refresh_token: match body.get("in_keyring").and_then(Json::as_bool) {
+                Some(true) => Some(RefreshToken::InKeyring),
+                _ => text("refresh_token")
+                    .filter(|t| !t.is_empty())
+                    .map(|t| RefreshToken::Known(Secret::new(t))),
+            },
             scopes: scopes
                 .iter()
                 .filter_map(Json::as_str)
                 .map(ToOwned::to_owned)
                 .collect(),
-            store: if text("store").as_deref() == Some("keyring") {
-                "keyring"
-            } else {
-                "file"
-            },
+            store: text("store")
+                .and_then(|name| Store::named(&name))
+                .unwrap_or_default(),
         })
     }
 }

@@ -92,6 +92,10 @@ fn list(session: &Session, json: bool) -> Result<Exit, Failure> {
 fn clear(session: &Session, profile: Option<&str>) -> Result<Exit, Failure> {
     let profile = profile.map(|name| if name == AMBIENT { "" } else { name });
     let removed = disk(session).map_or(0, |disk| disk.clear(profile));
+    if let Some(name) = profile.filter(|name| removed == 0 && !name.is_empty()) {
+        // Nothing is kept of it and nothing is known of it: a slip of the pen, not an empty cache.
+        session.config()?.profile(name)?;
+    }
     session
         .output
         .note(&format!("removed {removed} of what was kept"));

@@ -56,7 +56,8 @@ fn run(session: &Session, arguments: &Arguments) -> Result<Exit, Failure> {
             }
         }
         if arguments.all {
-            profiles::forget_everything(&profiles);
+            let forgotten = profiles::forget_everything(&profiles).await;
+            failed = failed.or(forgotten.err());
         }
         failed.map_or(Ok(Exit::Done), |error| Err(Failure::from(error)))
     })

@@ -202,6 +202,11 @@ pub(super) const TABLE: &[Entry] = &[
         "another iss in the redirect (RFC 9207)",
     ),
     entry(
+        "noredirectiss",
+        Change(|_, a| in_location(a, "iss", None)),
+        "no iss in the redirect, though the issuer promises it (RFC 9207)",
+    ),
+    entry(
         "nocode",
         Change(|_, a| in_location(a, "code", None)),
         "no code in the redirect",

@@ -322,6 +322,7 @@ fn b13_a_code_is_bound_to_its_request() {
         ("wrongstate-x1", "state", Some("another")),
         ("nostate-x1", "state", None),
         ("nocode-x1", "code", None),
+        ("noredirectiss-x1", "iss", None),
         (
             "wrongredirectiss-x1",
             "iss",

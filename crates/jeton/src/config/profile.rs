@@ -3,7 +3,9 @@ use super::reader::Section;
 use super::reference::{Reference, SPELLINGS};
 use crate::Error;
 use crate::config::nearest::nearest;
+use crate::grant::preset;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 use url::Url;
 
@@ -55,27 +57,9 @@ const OPTIONS: &[&str] = &[
     "provider",
     "requested_token_type",
     "service_account",
-    "store",
     "subject_token_type",
     "tenant",
     "workspace",
-];
-
-/// The exchange targets whose endpoints are known.
-pub const PRESETS: &[&str] = &[
-    "anthropic",
-    "aws",
-    "azure",
-    "buildkite",
-    "crates-io",
-    "gcp",
-    "github-app-broker",
-    "jfrog",
-    "json",
-    "npm",
-    "octo-sts",
-    "pypi",
-    "vault",
 ];
 
 /// A named source.
@@ -111,7 +95,7 @@ pub struct Profile {
     pub scopes: Vec<String>,
     /// Resource indicators (RFC 8707).
     pub resource: Vec<String>,
-    /// The exchange target, one of [`PRESETS`].
+    /// The exchange target, one of [`preset::names`].
     pub preset: Option<String>,
     /// The role to take at the exchange target.
     pub role: Option<String>,
@@ -119,6 +103,8 @@ pub struct Profile {
     pub input_audience: Vec<String>,
     /// What only one preset or grant has a use for, by key.
     pub options: BTreeMap<String, String>,
+    /// Where its login is kept.
+    pub store: Store,
     /// Whether a person may be asked, when one is there.
     pub interactive: bool,
     /// The longest time a cached token is re-used; zero: neither read nor written.
@@ -174,6 +160,18 @@ pub enum ClientAuth {
     None,
 }
 
+/// Where a login is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Store {
+    /// In a file that only this user can read.
+    #[default]
+    File,
+    /// Its refresh token in the system's keyring, the rest in such a file.
+    Keyring,
+}
+
+const STORES: [(&str, Store); 2] = [("file", Store::File), ("keyring", Store::Keyring)];
+
 const GRANTS: [(&str, Grant); 7] = [
     ("device", Grant::Device),
     ("browser", Grant::Browser),
@@ -211,12 +209,59 @@ impl Grant {
     }
 }
 
-/// Whether `text` names a place that a token can be read from.
-fn is_place(text: &str) -> bool {
-    matches!(
-        Reference::parse(text),
-        Some(Reference::Env(_) | Reference::File(_) | Reference::Command(_))
-    )
+impl Store {
+    /// Its name in the file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => STORES[0].0,
+            Self::Keyring => STORES[1].0,
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        STORES
+            .iter()
+            .find_map(|(known, store)| (*known == name).then_some(*store))
+    }
+}
+
+/// The place that `text` names, if a token can be read from it; blanks around its name are not part of it.
+fn place(text: &str) -> Option<String> {
+    let (kind, rest) = text.split_once(':')?;
+    let is_one = matches!(kind, "env" | "file" | "command") && !rest.trim().is_empty();
+    is_one.then(|| format!("{kind}:{}", rest.trim()))
+}
+
+/// The same place, with a path that says no folder taken from `folder`.
+pub(super) fn settled(spec: &str, folder: &Path) -> String {
+    match spec.strip_prefix("file:") {
+        Some(path) => format!("file:{}", folder.join(path).display()),
+        None => spec.to_owned(),
+    }
+}
+
+impl Profile {
+    /// Takes paths that say no folder from `folder`, the configuration's own.
+    pub(super) fn settle(&mut self, folder: &Path) {
+        if let Grant::Place(spec) = &mut self.grant {
+            *spec = settled(spec, folder);
+        }
+        if let Some(Input::Place(spec)) = &mut self.from {
+            *spec = settled(spec, folder);
+        }
+        let references = [
+            &mut self.client_secret,
+            &mut self.client_key,
+            &mut self.refresh_token,
+            &mut self.actor_token,
+        ];
+        for reference in references.into_iter().flatten() {
+            reference.settle(folder);
+        }
+    }
 }
 
 pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Profile, Error> {
@@ -240,6 +285,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> Result<Profile, Error> 
         role: section.text("role")?,
         input_audience: section.texts("input_audience")?.unwrap_or_default(),
         options: options(section)?,
+        store: store(section)?,
         interactive: section.flag("interactive")?,
         cache_ttl: section.duration("cache_ttl")?,
         min_validity: section.duration("min_validity")?,
@@ -264,8 +310,8 @@ fn grant(section: &Section<'_>) -> Result<Grant, Error> {
     if let Some((_, grant)) = GRANTS.iter().find(|(name, _)| *name == text) {
         return Ok(grant.clone());
     }
-    if is_place(&text) {
-        return Ok(Grant::Place(text));
+    if let Some(place) = place(&text) {
+        return Ok(Grant::Place(place));
     }
     Err(unknown(section, "grant", &text, GRANTS.map(|(name, _)| name))
         .with_hint("a grant is one of those, or `env:VAR`, `file:PATH`, `command:CMD ARG…`"))
@@ -286,14 +332,21 @@ fn client_auth(section: &Section<'_>) -> Result<Option<ClientAuth>, Error> {
     }
 }
 
+fn store(section: &Section<'_>) -> Result<Store, Error> {
+    let Some(text) = section.text("store")? else {
+        return Ok(Store::default());
+    };
+    Store::named(&text).ok_or_else(|| unknown(section, "store", &text, STORES.map(|(name, _)| name)))
+}
+
 fn preset(section: &Section<'_>) -> Result<Option<String>, Error> {
     let Some(text) = section.text("preset")? else {
         return Ok(None);
     };
-    if PRESETS.contains(&text.as_str()) {
+    if preset::names().contains(&text.as_str()) {
         return Ok(Some(text));
     }
-    Err(unknown(section, "preset", &text, PRESETS.iter().copied()))
+    Err(unknown(section, "preset", &text, preset::names()))
 }
 
 fn unknown<'k>(
@@ -309,10 +362,10 @@ fn unknown<'k>(
 }
 
 fn input(text: String) -> Input {
-    match text.as_str() {
-        "ambient" => Input::Ambient,
-        place if is_place(place) => Input::Place(text),
-        _ => Input::Profile(text),
+    match place(&text) {
+        Some(place) => Input::Place(place),
+        None if text == "ambient" => Input::Ambient,
+        None => Input::Profile(text),
     }
 }
 
@@ -403,11 +456,25 @@ fn complete(profile: &Profile, section: &Section<'_>) -> Result<(), Error> {
         }
         Grant::Refresh | Grant::Ambient | Grant::Place(_) => {}
     }
-    if profile.preset.as_deref() == Some("aws") {
-        section.needed("role", "the preset `aws` needs the role's ARN")?;
+    if let Some(name) = &profile.preset {
+        target(name, profile, section)?;
     }
     if profile.client_auth == Some(ClientAuth::PrivateKeyJwt) {
         section.needed("client_key", "`client_auth = \"private-key-jwt\"` signs with it")?;
+    }
+    Ok(())
+}
+
+/// An exchange target needs what neither it nor the call can say.
+fn target(name: &str, profile: &Profile, section: &Section<'_>) -> Result<(), Error> {
+    if profile.grant != Grant::TokenExchange {
+        return Err(section.fault("preset", "only `grant = \"token-exchange\"` has a target"));
+    }
+    for key in preset::needed(name) {
+        let why = format!("the preset `{name}` needs it");
+        section
+            .needed(key, &why)
+            .map_err(|e| e.with_hint("`jeton help presets` shows what each preset needs"))?;
     }
     Ok(())
 }

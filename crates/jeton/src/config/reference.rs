@@ -2,7 +2,7 @@
 use crate::source::file::TokenFile;
 use crate::{Context, Error};
 use jeton_core::{Class, Secret};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Reference {
     File(PathBuf),
     /// `command:CMD ARG…`: what this command prints.
     Command(String),
-    /// `keyring:NAME`: in the system's keyring.
+    /// `keyring:SERVICE` or `keyring:SERVICE/USER`: in the system's keyring.
     Keyring(String),
 }
 
@@ -25,7 +25,8 @@ impl Reference {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once(':')?;
-        if rest.trim().is_empty() {
+        let rest = rest.trim();
+        if rest.is_empty() {
             return None;
         }
         Some(match kind {
@@ -39,6 +40,13 @@ impl Reference {
 }
 
 impl Reference {
+    /// The same, with a path that says no folder taken from `folder`.
+    pub(super) fn settle(&mut self, folder: &Path) {
+        if let Self::File(path) = self {
+            *path = folder.join(&path);
+        }
+    }
+
     /// Reads the secret, now.
     ///
     /// # Errors
@@ -61,11 +69,19 @@ impl Reference {
                 let argv = crate::source::spec::words::split(line).ok_or_else(unclosed)?;
                 crate::source::command::run(cx, &argv).await
             }
-            Self::Keyring(name) => Err(Error::new(
-                Class::Config,
-                format!("keyring:{name}: this build has no keyring"),
-            )
-            .with_hint("name a place of another kind: env:, file: or command:")),
+            Self::Keyring(name) => {
+                let found = crate::keyring::read(cx, &crate::keyring::attributes_of(name)).await;
+                let found = found.map_err(|e| e.about(&format!("keyring:{name}")))?;
+                let missing = || {
+                    Error::new(Class::Config, format!("keyring:{name}: there is no such item")).with_hint(
+                        "put it there: `secret-tool store --label=LABEL service SERVICE username USER`",
+                    )
+                };
+                found
+                    .map(|secret| Secret::new(secret.reveal().trim_end()))
+                    .filter(|secret| !secret.reveal().is_empty())
+                    .ok_or_else(missing)
+            }
         }
     }
 }

@@ -135,7 +135,27 @@ fn whatever_is_wrong_is_named_with_its_line() {
         ),
         (
             "[profiles.a]\ngrant = \"token-exchange\"\nfrom = \"ambient\"\npreset = \"aws\"",
-            "c:1: missing key `role` in [profiles.a]: the preset `aws` needs the role's ARN",
+            "c:1: missing key `role` in [profiles.a]: the preset `aws` needs it",
+        ),
+        (
+            "[profiles.a]\ngrant = \"token-exchange\"\nfrom = \"ambient\"\npreset = \"pypi\"",
+            "c:1: missing key `endpoint` in [profiles.a]: the preset `pypi` needs it",
+        ),
+        (
+            "[profiles.a]\ngrant = \"token-exchange\"\nfrom = \"ambient\"\npreset = \"npm\"\nendpoint = \"https://x.example\"",
+            "c:1: missing key `package` in [profiles.a]: the preset `npm` needs it",
+        ),
+        (
+            "[profiles.a]\ngrant = \"token-exchange\"\nfrom = \"ambient\"\npreset = \"gcp\"",
+            "c:1: missing key `provider` in [profiles.a]: the preset `gcp` needs it",
+        ),
+        (
+            "[profiles.a]\ngrant = \"env:X\"\npreset = \"vault\"",
+            "c:3: `preset` in [profiles.a]: only `grant = \"token-exchange\"` has a target",
+        ),
+        (
+            "[profiles.a]\ngrant = \"env:X\"\nstore = \"keychain\"",
+            "c:3: `store` in [profiles.a]: `keychain` is unknown; known: file, keyring",
         ),
         (
             "[profiles.a]\ngrant = \"token-exchange\"\nfrom = \"ambient\"\npreset = \"asw\"",
@@ -171,6 +191,35 @@ fn whatever_is_wrong_is_named_with_its_line() {
         );
         assert!(!format!("{error:?}{:?}", error.hint()).contains("hunter2"));
     }
+}
+
+#[test]
+fn a_path_without_a_folder_is_beside_the_file_and_blanks_are_no_part_of_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let text = r#"
+[defaults]
+source = ["file:token", "github"]
+[ambient]
+order = ["file:/etc/token", "env:X"]
+[profiles.a]
+grant = "env: X "
+[profiles.b]
+grant = "jwt-bearer"
+issuer = "https://x.example"
+from = "file: sub/token"
+client_key = "file:key.pem"
+"#;
+    std::fs::write(&path, text).unwrap();
+    let config = Config::load(&Env::default(), Some(&path)).unwrap();
+    let beside = |name: &str| format!("file:{}", folder.path().join(name).display());
+    assert_eq!(config.profiles["a"].grant, Grant::Place("env:X".to_owned()));
+    let b = &config.profiles["b"];
+    assert_eq!(b.from, Some(Input::Place(beside("sub/token"))));
+    assert_eq!(b.client_key, Some(Reference::File(folder.path().join("key.pem"))));
+    assert_eq!(config.order.unwrap(), ["file:/etc/token", "env:X"]);
+    let sources = &config.defaults["source"].values;
+    assert_eq!(*sources, [beside("token"), "github".to_owned()]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::http::checked_url;
 use crate::{Context, Error};
 use jeton_core::oauth::{Verifier, grant_type, scope_parameter};
 use jeton_core::redact;
-use jeton_core::{Class, TokenRequest};
+use jeton_core::{Class, Json, TokenRequest};
 use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
 use url::Url;
@@ -23,6 +23,7 @@ pub struct Login<'a> {
     nonce: String,
     verifier: Verifier,
     url: Url,
+    issuer_names_itself: bool,
 }
 
 /// What a browser login brought: the grant, and the nonce its ID token must carry.
@@ -47,6 +48,9 @@ impl<'a> Login<'a> {
     ) -> Result<Self, Error> {
         let mut url = checked_url(&authority.endpoint(cx, "authorization_endpoint").await?, what)?;
         requires_s256(cx, what, authority).await?;
+        let document = authority.discovery.document(cx).await?;
+        let names_itself = document.get("authorization_response_iss_parameter_supported");
+        let issuer_names_itself = names_itself.and_then(Json::as_bool) == Some(true);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .map_err(|e| Error::new(Class::Other, format!("{what}: no port on 127.0.0.1: {e}")))?;
@@ -88,6 +92,7 @@ impl<'a> Login<'a> {
             nonce,
             verifier,
             url,
+            issuer_names_itself,
         })
     }
 
@@ -118,6 +123,7 @@ impl<'a> Login<'a> {
         let expected = callback::Expected {
             state: &self.state,
             issuer: &self.authority.issuer,
+            issuer_names_itself: self.issuer_names_itself,
         };
         let waiting = callback::wait(&self.listener, expected, self.what);
         let callback = cx.bounded(self.what, waiting).await?;

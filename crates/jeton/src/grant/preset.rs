@@ -258,6 +258,88 @@ pub const PRESETS: &[Preset] = &[
     },
 ];
 
+/// Targets with files of their own, and the key without which each asks nobody.
+const CLOUDS: [(&str, &str); 2] = [("aws", "role"), ("gcp", "provider")];
+
+/// Keys that a profile may leave to the variables of the platforms' own tools: preset, key, variable.
+pub const VARIABLES: [(&str, &str, &str); 5] = [
+    ("azure", "tenant", "AZURE_TENANT_ID"),
+    ("azure", "client_id", "AZURE_CLIENT_ID"),
+    ("anthropic", "federation_rule", "ANTHROPIC_FEDERATION_RULE_ID"),
+    ("anthropic", "organization", "ANTHROPIC_ORGANIZATION_ID"),
+    ("anthropic", "service_account", "ANTHROPIC_SERVICE_ACCOUNT_ID"),
+];
+
+/// Where the platforms' own tools look for a target's endpoint, first ones first: preset, variable.
+pub const ENDPOINTS: [(&str, &str); 4] = [
+    ("anthropic", "ANTHROPIC_BASE_URL"),
+    ("azure", "AZURE_AUTHORITY_HOST"),
+    ("vault", "BAO_ADDR"),
+    ("vault", "VAULT_ADDR"),
+];
+
+/// Words in templates that are no keys of a profile.
+const FILLED_IN: [&str; 3] = ["token", "endpoint", "endpoint_host"];
+/// What a call may say where the profile does not.
+const ASKED: [&str; 2] = ["audience", "scope"];
+/// Where Vault and `OpenBao` mount the method unless somebody moves it.
+const MOUNT: (&str, &str) = ("mount", "jwt");
+
+/// The names of every target, in order.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    let rows = PRESETS.iter().map(|preset| preset.name);
+    let mut names: Vec<_> = rows.chain(CLOUDS.map(|(name, _)| name)).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The keys that a profile must have for this target, since nothing else can say them.
+#[must_use]
+pub fn needed(name: &str) -> Vec<&'static str> {
+    if let Some((_, key)) = CLOUDS.iter().find(|(cloud, _)| *cloud == name) {
+        return vec![key];
+    }
+    let Some(preset) = named(name) else {
+        return Vec::new();
+    };
+    let has_variable = |key: &str| {
+        VARIABLES
+            .iter()
+            .any(|(of, known, _)| *of == name && *known == key)
+    };
+    let is_known = !preset.endpoint.is_empty() || ENDPOINTS.iter().any(|(of, _)| *of == name);
+    let endpoint = (!is_known).then_some("endpoint");
+    let keys = preset.keys().into_iter();
+    let keys = keys.filter(|(key, is_needed)| *is_needed && !ASKED.contains(key) && !has_variable(key));
+    endpoint.into_iter().chain(keys.map(|(key, _)| key)).collect()
+}
+
+impl Preset {
+    /// Each key that a template names, once, and whether it is needed.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(&'static str, bool)> {
+        let members = self
+            .members
+            .iter()
+            .map(|(name, value)| (*value, !name.ends_with('?')));
+        let templates = [(self.path, true)].into_iter().chain(members);
+        let mut keys: Vec<(&str, bool)> = Vec::new();
+        for (template, is_needed) in templates.chain([(self.audience, true)]) {
+            let words = template
+                .split('{')
+                .skip(1)
+                .filter_map(|rest| rest.split('}').next());
+            for word in words.filter(|word| !FILLED_IN.contains(word)) {
+                if !keys.iter().any(|(key, _)| *key == word) {
+                    keys.push((word, is_needed && word != MOUNT.0));
+                }
+            }
+        }
+        keys
+    }
+}
+
 /// The row of this name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Preset> {
@@ -291,17 +373,23 @@ impl Target {
             .trim_end_matches('/')
             .to_owned();
         if endpoint.is_empty() {
+            let variables = ENDPOINTS.iter().filter(|(of, _)| *of == preset.name);
+            let variables: String = variables
+                .map(|(_, variable)| format!(", or {variable}"))
+                .collect();
             return Err(Error::new(
                 Class::Config,
                 format!("{what}: the preset \"{}\" needs an endpoint", preset.name),
             )
-            .with_hint("set `endpoint = \"https://…\"` in the profile"));
+            .with_hint(format!(
+                "set `endpoint = \"https://…\"` in the profile{variables}"
+            )));
         }
         let url = checked_url(&endpoint, what)?;
         if preset.name == "vault" {
             values
-                .entry("mount".to_owned())
-                .or_insert_with(|| "jwt".to_owned());
+                .entry(MOUNT.0.to_owned())
+                .or_insert_with(|| MOUNT.1.to_owned());
         }
         values.insert(
             "endpoint_host".to_owned(),

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::cache;
 use crate::config::{Grant, Input, Profile};
 use crate::grant::{self, Authority, Client, Granted, code, device, identity, random_id};
-use crate::session::Session;
+use crate::session::{RefreshToken, Session};
 use jeton_core::{Class, Secret, TokenRequest, UnixTime};
 use url::Url;
 
@@ -80,29 +80,32 @@ impl Profiles {
         let profile = self.profile(name)?;
         self.flow(name)?;
         let what = format!("login \"{name}\"");
+        let key = self.session_key(profile)?;
+        self.sessions.prepare(&self.cx, &key, profile.store).await?;
         let (authority, client) = self.party(profile)?;
         let party = (&authority, &client);
         let (granted, subject) = self.granted(profile, party, flow, prompt, &what).await?;
         let session = Session {
-            key: self.session_key(profile)?,
+            key,
             subject: subject.clone(),
             generation: random_id()?,
             since: self.cx.clock.now().wall,
-            refresh_token: granted.answer.refresh_token.clone(),
+            refresh_token: granted.answer.refresh_token.clone().map(RefreshToken::Known),
             scopes: granted
                 .answer
                 .scopes
                 .clone()
                 .unwrap_or_else(|| profile.scopes.clone()),
-            store: self
-                .sessions
-                .kind(profile.options.get("store").map(String::as_str))?,
+            store: profile.store,
         };
         // Whoever still refreshes the earlier login ends first: what he leaves behind is forgotten too.
         let held = self.sessions.hold(&self.cx, &session.key).await?;
-        self.sessions.remove(|key| key.profile == name);
+        if let Err(e) = self.sessions.remove(&self.cx, |key| key.profile == name).await {
+            let left = format!("what was kept of an earlier login is still there: {e}");
+            self.cx.observer.warning(&left);
+        }
         self.forget(name);
-        held.write(&session)?;
+        held.write(&self.cx, &session).await?;
         drop(held);
         let lasting = session.refresh_token.is_some();
         self.keep(profile, &granted).await?;
@@ -193,7 +196,7 @@ impl Profiles {
             return None;
         }
         let key = self.session_key(login).ok()?;
-        let session = self.sessions.read(&self.cx, &key).ok().flatten();
+        let session = self.sessions.read(&self.cx, &key);
         session
             .is_none_or(|session| session.refresh_token.is_none())
             .then_some(login)
@@ -255,13 +258,15 @@ pub async fn logout(profiles: &Profiles, name: &str) -> Result<bool, Error> {
     let login = profiles.login_of(profile).unwrap_or(profile);
     let key = profiles.session_key(login)?;
     let held = profiles.sessions.hold(&profiles.cx, &key).await?;
-    let session = held.read(&profiles.cx)?;
     profiles.forget(&login.name);
-    held.remove();
+    let session = held.read(&profiles.cx).await?;
     // Sessions of issuers and clients that the profile had before are traces too.
-    profiles.sessions.remove(|key| key.profile == login.name);
+    let removed = profiles
+        .sessions
+        .remove(&profiles.cx, |key| key.profile == login.name);
+    removed.await?;
     drop(held);
-    let Some(token) = session.as_ref().and_then(|s| s.refresh_token.as_ref()) else {
+    let Some(token) = session.as_ref().and_then(Session::known_token) else {
         return Ok(session.is_some());
     };
     profiles.revoke_session(login, token).await?;
@@ -270,11 +275,15 @@ pub async fn logout(profiles: &Profiles, name: &str) -> Result<bool, Error> {
 
 /// Removes every trace of every login and every cached token, also of profiles that the configuration no longer names.
 /// Nothing is revoked: [`logout`] does that, profile by profile.
-pub fn forget_everything(profiles: &Profiles) {
-    profiles.sessions.remove(|_| true);
+///
+/// # Errors
+/// What a keyring says that does not let go; everything else is gone by then.
+pub async fn forget_everything(profiles: &Profiles) -> Result<(), Error> {
+    let removed = profiles.sessions.remove(&profiles.cx, |_| true).await;
     if let Some(path) = cache::locate(&profiles.cx.env) {
         let _removed = cache::Disk::at(path).clear(None);
     }
+    removed
 }
 
 /// A cached token, for people: what it is for and how long it lives.
@@ -324,7 +333,7 @@ pub fn status(profiles: &Profiles) -> Vec<Standing> {
             .collect();
         let login = profiles.foot(profile);
         let session = login.and_then(|l| profiles.session_key(l).ok());
-        let session = session.and_then(|key| profiles.sessions.read(&profiles.cx, &key).ok().flatten());
+        let session = session.and_then(|key| profiles.sessions.read(&profiles.cx, &key));
         let alive = session.as_ref().is_some_and(|s| s.refresh_token.is_some());
         let starts = login.is_some_and(|l| l.refresh_token.is_some());
         Standing {
@@ -338,7 +347,7 @@ pub fn status(profiles: &Profiles) -> Vec<Standing> {
             logged_in: alive || login.is_none() || starts || !cached.is_empty(),
             expires_at: cached.iter().filter_map(|c| c.expires_at).max(),
             cached,
-            store: session.map(|s| s.store),
+            store: session.map(|s| s.store.name()),
         }
     };
     profiles.config.profiles.values().map(stand).collect()

@@ -1,11 +1,11 @@
 //! One rung of a ladder: a profile whose grant asks a token endpoint.
 use super::target::Exchanged;
 use super::{Profiles, fingerprint};
-use crate::config::{Grant, Input, Profile, Reference};
+use crate::config::{Grant, Input, Profile, Reference, Store};
 use crate::grant::exchange::Exchange;
 use crate::grant::{Authority, Client, Granted, client_credentials, jwt_bearer, login_needed, refresh};
 use crate::session::courier::Errand;
-use crate::session::{Held, Session, SessionKey, SessionStore};
+use crate::session::{Held, RefreshToken, Session, SessionKey, SessionStore};
 use crate::{Context, Error, Jeton, Presence, Source};
 use futures_util::future::BoxFuture;
 use jeton_core::{Class, Secret, Token, TokenRequest};
@@ -35,6 +35,7 @@ enum Kind {
         key: SessionKey,
         start: Option<Reference>,
         login: String,
+        place: Store,
     },
     JwtBearer(Jeton),
     Exchange(Jeton, Exchange),
@@ -64,6 +65,7 @@ impl Rung {
                     key: profiles.session_key(login)?,
                     start: login.refresh_token.clone(),
                     login: login.name.clone(),
+                    place: login.store,
                 }
             }
             Grant::JwtBearer => Kind::JwtBearer(needs_input()?),
@@ -191,7 +193,7 @@ impl Rung {
                     .ask(cx, &self.what, &self.authority, &self.client, token, request)
                     .await
             }
-            Kind::Target(_, target) => target.ask(cx, &self.what, token).await,
+            Kind::Target(_, target) => target.ask(cx, &self.what, token, request).await,
             _ => jwt_bearer::ask(cx, &self.what, &self.authority, &self.client, token, request).await,
         }
     }
@@ -231,7 +233,7 @@ impl Rung {
         else {
             return None;
         };
-        let session = || store.read(cx, key).ok().flatten();
+        let session = || store.read(cx, key);
         let has_token = start.is_some() || session().is_some_and(|s| s.refresh_token.is_some());
         if !has_token {
             return None;
@@ -243,14 +245,11 @@ impl Rung {
     /// Uses the session's refresh token, whose lease is `held`, and writes down what the server rotated before anyone
     /// uses what it granted.
     async fn refresh(&self, cx: &Context, held: &Held, request: &TokenRequest) -> Result<Granted, Error> {
-        let Kind::Session {
-            key, start, login, ..
-        } = &self.kind
-        else {
+        let Kind::Session { login, .. } = &self.kind else {
             return Err(self.sessionless());
         };
-        let mut session = self.session(cx, held, key, start.as_ref(), login).await?;
-        let Some(token) = session.refresh_token.clone() else {
+        let mut session = self.session(cx, held).await?;
+        let Some(token) = session.known_token().cloned() else {
             return Err(login_needed(login, "the session is over"));
         };
         match refresh::ask(cx, &self.what, &self.authority, &self.client, &token, request).await {
@@ -258,14 +257,14 @@ impl Rung {
                 if let Some(rotated) = &granted.answer.refresh_token
                     && *rotated != token
                 {
-                    session.refresh_token = Some(rotated.clone());
-                    held.write(&session).or_else(|e| unstored(cx, &e))?;
+                    session.refresh_token = Some(RefreshToken::Known(rotated.clone()));
+                    held.write(cx, &session).await.or_else(|e| unstored(cx, &e))?;
                 }
                 Ok(granted)
             }
             Err(e) if e.oauth() == Some("invalid_grant") => {
                 session.refresh_token = None;
-                held.write(&session).or_else(|e| unstored(cx, &e))?;
+                held.write(cx, &session).await.or_else(|e| unstored(cx, &e))?;
                 Err(login_needed(
                     login,
                     "the issuer no longer accepts the session (invalid_grant)",
@@ -276,15 +275,18 @@ impl Rung {
     }
 
     /// The session as it is stored, or a new one from the configured start value.
-    async fn session(
-        &self,
-        cx: &Context,
-        held: &Held,
-        key: &SessionKey,
-        start: Option<&Reference>,
-        login: &str,
-    ) -> Result<Session, Error> {
-        let stored = held.read(cx)?;
+    async fn session(&self, cx: &Context, held: &Held) -> Result<Session, Error> {
+        let Kind::Session {
+            key,
+            start,
+            login,
+            place,
+            ..
+        } = &self.kind
+        else {
+            return Err(self.sessionless());
+        };
+        let stored = held.read(cx).await?;
         let Some(start) = start else {
             return stored.ok_or_else(|| login_needed(login, "nobody is logged in"));
         };
@@ -298,9 +300,9 @@ impl Rung {
                 subject: None,
                 generation,
                 since: cx.clock.now().wall,
-                refresh_token: Some(value),
+                refresh_token: Some(RefreshToken::Known(value)),
                 scopes: Vec::new(),
-                store: "file",
+                store: *place,
             }),
         }
     }
@@ -333,7 +335,7 @@ impl Source for Rung {
             Kind::Session {
                 store, key, start, ..
             } => {
-                let session = store.read(cx, key).ok().flatten();
+                let session = store.read(cx, key);
                 let below = match start {
                     Some(start) => start_of(start, cx),
                     None => session.as_ref().map(|s| s.generation.clone()).unwrap_or_default(),

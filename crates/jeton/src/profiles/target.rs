@@ -3,7 +3,7 @@ use crate::config::Profile;
 use crate::grant::Granted;
 use crate::grant::exchange::Exchange;
 use crate::grant::preset::gcp::{Gcp, IAM_CREDENTIALS, STS};
-use crate::grant::preset::{Target, named};
+use crate::grant::preset::{ENDPOINTS, Target, VARIABLES, named};
 use crate::source::aws::{self, WebIdentity};
 use crate::{Context, Error};
 use jeton_core::oauth::{TokenAnswer, scope_parameter};
@@ -53,13 +53,9 @@ impl Exchanged {
             name => {
                 let preset = named(name)
                     .ok_or_else(|| Error::new(Class::Config, format!("{what}: no preset \"{name}\"")))?;
-                // Azure's own tools move the authority by this variable.
-                let authority = cx
-                    .env
-                    .get("AZURE_AUTHORITY_HOST")
-                    .filter(|_| name == "azure")
-                    .map(ToOwned::to_owned);
-                let endpoint = endpoint.or(authority);
+                let said = ENDPOINTS.iter().filter(|(preset, _)| *preset == name);
+                let said = said.filter_map(|(_, variable)| cx.env.get(variable)).next();
+                let endpoint = endpoint.or(said.map(ToOwned::to_owned));
                 Ok(Self::Row(Target::new(
                     preset,
                     endpoint.as_deref(),
@@ -91,10 +87,29 @@ impl Exchanged {
         })
     }
 
-    pub(super) async fn ask(&self, cx: &Context, what: &str, token: &Secret) -> Result<Granted, Error> {
+    /// What `request` says goes before what the profile says.
+    pub(super) async fn ask(
+        &self,
+        cx: &Context,
+        what: &str,
+        token: &Secret,
+        request: &TokenRequest,
+    ) -> Result<Granted, Error> {
         match self {
-            Self::Row(target) => target.exchange(cx, what, token).await,
-            Self::Gcp(gcp) => gcp.exchange(cx, what, token).await,
+            Self::Row(target) => {
+                let mut target = target.clone();
+                target.values.extend(asked(&request.scopes, &request.audience));
+                target.exchange(cx, what, token).await
+            }
+            Self::Gcp(gcp) => {
+                let scopes = request.scopes.clone();
+                Gcp {
+                    scopes,
+                    ..gcp.clone()
+                }
+                .exchange(cx, what, token)
+                .await
+            }
             Self::Aws { role, endpoint } => assume_role(cx, role, endpoint.as_deref(), token).await,
         }
     }
@@ -149,17 +164,12 @@ async fn assume_role(
 /// What a row's templates may name: the profile's keys, and what the platforms' own tools read from variables.
 fn values(profile: &Profile, cx: &Context) -> BTreeMap<String, String> {
     let mut values = profile.options.clone();
-    for (key, variable) in [
-        ("tenant", "AZURE_TENANT_ID"),
-        ("client_id", "AZURE_CLIENT_ID"),
-        ("federation_rule", "ANTHROPIC_FEDERATION_RULE_ID"),
-        ("organization", "ANTHROPIC_ORGANIZATION_ID"),
-        ("service_account", "ANTHROPIC_SERVICE_ACCOUNT_ID"),
-    ] {
-        let of_preset = variable
-            .to_ascii_lowercase()
-            .starts_with(profile.preset.as_deref().unwrap_or("-"));
-        if let Some(value) = cx.env.get(variable).filter(|_| of_preset) {
+    for (preset, key, variable) in VARIABLES {
+        if let Some(value) = cx
+            .env
+            .get(variable)
+            .filter(|_| profile.preset.as_deref() == Some(preset))
+        {
             values.entry(key.to_owned()).or_insert_with(|| value.to_owned());
         }
     }
@@ -168,13 +178,17 @@ fn values(profile: &Profile, cx: &Context) -> BTreeMap<String, String> {
             values.insert(key.to_owned(), value.clone());
         }
     }
-    if !profile.scopes.is_empty() {
-        values.insert("scope".to_owned(), scope_parameter(&profile.scopes));
-    }
-    if let Some(audience) = profile.audience.first() {
-        values.insert("audience".to_owned(), audience.clone());
-    }
+    values.extend(asked(&profile.scopes, &profile.audience));
     values
+}
+
+/// What a call may say too.
+fn asked(scopes: &[String], audience: &[String]) -> impl Iterator<Item = (String, String)> {
+    let scope = (!scopes.is_empty()).then(|| ("scope".to_owned(), scope_parameter(scopes)));
+    let audience = audience
+        .first()
+        .map(|first| ("audience".to_owned(), first.clone()));
+    scope.into_iter().chain(audience)
 }
 
 /// The exchange of a profile without a preset (RFC 8693).

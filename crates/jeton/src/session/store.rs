@@ -1,13 +1,15 @@
 //! Sessions on disk: one file each, and a lease so that one process at a time uses a refresh token.
-use super::{Session, SessionKey, folder, homeless};
+use super::{RefreshToken, Session, SessionKey, folder, homeless};
 use crate::cache::folder::{Distrust, Folder};
+use crate::config::Store;
+use crate::keyring::{self, Attributes};
 use crate::{Context, Error};
 use aws_lc_rs::digest::{SHA256, digest};
 use jeton_core::{Class, Secret};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -45,46 +47,42 @@ impl SessionStore {
         }
     }
 
-    /// Where a session is to be kept: `file`, unless the profile says `keyring`.
-    ///
-    /// # Errors
-    /// `Class::Config` for a place that this build has not.
-    pub fn kind(&self, wished: Option<&str>) -> Result<&'static str, Error> {
-        match wished {
-            None | Some("file") => Ok("file"),
-            Some("keyring") => Err(Error::new(
-                Class::Config,
-                "store = \"keyring\": this build has no keyring",
-            )
-            .with_hint("leave `store` out: files that only you can read are the default")),
-            Some(_) => Err(Error::new(
-                Class::Config,
-                "store: neither \"file\" nor \"keyring\"",
-            )),
-        }
-    }
-
-    /// The session as it is stored; one that cannot be trusted is as good as none, with a warning.
-    ///
-    /// # Errors
-    /// None for files; a keyring may fail.
-    pub fn read(&self, cx: &Context, key: &SessionKey) -> Result<Option<Session>, Error> {
-        let Some(path) = &self.path else { return Ok(None) };
+    /// The session as its file says; one that cannot be trusted is as good as none, with a warning. A keyring is not
+    /// asked.
+    #[must_use]
+    pub fn read(&self, cx: &Context, key: &SessionKey) -> Option<Session> {
+        let path = self.path.as_ref()?;
         let name = file_name(key);
         let read = Folder::open(path).and_then(|folder| contents(&folder, &name));
         match read {
             Ok(bytes) => match Session::from_json(bytes.reveal().as_bytes()) {
-                Some(session) if session.key == *key => Ok(Some(session)),
+                Some(session) if session.key == *key => Some(session),
                 _ => {
                     self.warn(cx, key, "is not readable: ignored");
-                    Ok(None)
+                    None
                 }
             },
-            Err(Distrust::Missing) => Ok(None),
+            Err(Distrust::Missing) => None,
             Err(e) => {
                 self.warn(cx, key, &format!("is not trusted: {e}"));
-                Ok(None)
+                None
             }
+        }
+    }
+
+    /// Whether a login can be kept: what cannot be kept need not be confirmed by a person.
+    ///
+    /// # Errors
+    /// As [`Held::write`]; what the keyring says that is to keep its refresh token. Where that is locked, whoever is
+    /// there is asked to unlock it.
+    pub async fn prepare(&self, cx: &Context, key: &SessionKey, store: Store) -> Result<(), Error> {
+        let path = self.path.as_ref().ok_or_else(homeless)?;
+        Folder::make(path)
+            .and_then(|folder| lease(&folder, key))
+            .map_err(|e| unwritten(key, path, &e))?;
+        match store {
+            Store::File => Ok(()),
+            Store::Keyring => keyring::unlock(cx).await.map_err(|e| e.about(&whose(key))),
         }
     }
 
@@ -137,57 +135,97 @@ impl SessionStore {
 
 impl SessionStore {
     /// Removes every session that `wanted` holds for, also of issuers and clients that the configuration no longer
-    /// names, and what killed writers left of them. Returns how many there were.
-    pub fn remove(&self, wanted: impl Fn(&SessionKey) -> bool) -> usize {
+    /// names, and what killed writers left of them. One whose keyring does not let go of it stays whole.
+    ///
+    /// # Errors
+    /// What a keyring said; everything else is gone by then.
+    pub async fn remove(&self, cx: &Context, wanted: impl Fn(&SessionKey) -> bool) -> Result<(), Error> {
+        let mut failed = None;
         let Some(Ok(folder)) = self.path.as_ref().map(|path| Folder::open(path)) else {
-            return 0;
+            return Ok(());
         };
-        let fits = |name: &String| {
-            let session = contents(&folder, name).ok();
+        for name in names(&folder) {
+            let session = contents(&folder, &name).ok();
             let session = session.and_then(|bytes| Session::from_json(bytes.reveal().as_bytes()));
-            session.is_some_and(|session| wanted(&session.key))
-        };
-        let names = names(&folder).into_iter().filter(fits).collect::<Vec<_>>();
-        names.iter().filter(|name| folder.remove(name)).count()
+            let Some(session) = session.filter(|session| wanted(&session.key)) else {
+                continue;
+            };
+            let let_go = match session.store {
+                Store::File => Ok(()),
+                Store::Keyring => keyring::remove(cx, &self.attributes(&session.key)).await,
+            };
+            match let_go {
+                Ok(()) => drop(folder.remove(&name)),
+                Err(e) => failed = Some(e),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What a session's item in the keyring is found by. Two folders are two sessions, whatever else is the same.
+    fn attributes(&self, key: &SessionKey) -> Attributes {
+        let folder = self.path.as_ref().map(|path| path.display().to_string());
+        Attributes::from([
+            ("application", "jeton".to_owned()),
+            ("profile", key.profile.clone()),
+            ("issuer", key.issuer.clone()),
+            ("client_id", key.client_id.clone()),
+            ("folder", folder.unwrap_or_default()),
+        ])
     }
 }
 
 impl Held {
-    /// The session as it is stored now; what a killed holder had written and not yet put in place counts.
+    /// The session as it is stored now, with its refresh token; what a killed holder had written and not yet put in
+    /// place counts.
     ///
     /// # Errors
-    /// As [`SessionStore::read`].
-    pub fn read(&self, cx: &Context) -> Result<Option<Session>, Error> {
+    /// What the keyring says that keeps the token.
+    pub async fn read(&self, cx: &Context) -> Result<Option<Session>, Error> {
         if let Some(Ok(folder)) = self.store.path.as_ref().map(|path| Folder::open(path)) {
             finish(&folder, &self.key);
         }
-        self.store.read(cx, &self.key)
+        let Some(mut session) = self.store.read(cx, &self.key) else {
+            return Ok(None);
+        };
+        if let Some(RefreshToken::InKeyring) = session.refresh_token {
+            let found = keyring::read(cx, &self.store.attributes(&self.key)).await;
+            let found = found.map_err(|e| e.about(&whose(&self.key)))?;
+            session.refresh_token = found.map(RefreshToken::Known);
+        }
+        Ok(Some(session))
     }
 
     /// Stores the session, whole or not at all, and on the disk before this returns.
     ///
     /// # Errors
-    /// `Class::Other` when it cannot be written.
-    pub fn write(&self, session: &Session) -> Result<(), Error> {
+    /// `Class::Other` when it cannot be written; what the keyring says that is to keep its refresh token.
+    pub async fn write(&self, cx: &Context, session: &Session) -> Result<(), Error> {
         let path = self.store.path.as_ref().ok_or_else(homeless)?;
-        let written = Folder::make(path).and_then(|folder| replace(&folder, &self.key, &session.to_json()));
-        written.map_err(|e| {
-            let what = format!(
-                "the login of profile \"{}\" cannot be stored in {}",
-                self.key.profile,
-                path.display()
-            );
-            Error::new(Class::Other, format!("{what}: {e}"))
-        })
-    }
-
-    /// Removes the session; that there is none is fine.
-    pub fn remove(&self) {
-        if let Some(Ok(folder)) = self.store.path.as_ref().map(|path| Folder::open(path)) {
-            folder.remove(&file_name(&self.key));
-            folder.remove(&temporary_name(&self.key));
+        if session.store == Store::Keyring {
+            let attributes = self.store.attributes(&self.key);
+            let kept = match session.known_token() {
+                Some(token) => {
+                    let label = format!("jeton: login of profile {}", self.key.profile);
+                    keyring::write(cx, &label, &attributes, token).await
+                }
+                None => keyring::remove(cx, &attributes).await,
+            };
+            kept.map_err(|e| e.about(&whose(&self.key)))?;
         }
+        let written = Folder::make(path).and_then(|folder| replace(&folder, &self.key, &session.to_json()));
+        written.map_err(|e| unwritten(&self.key, path, &e))
     }
+}
+
+fn whose(key: &SessionKey) -> String {
+    format!("the login of profile \"{}\"", key.profile)
+}
+
+fn unwritten(key: &SessionKey, path: &Path, e: &Distrust) -> Error {
+    let what = format!("{} cannot be stored in {}", whose(key), path.display());
+    Error::new(Class::Other, format!("{what}: {e}"))
+        .with_hint("make room there, or set JETON_STATE_DIR to a folder that only you can write to")
 }
 
 fn stem(key: &SessionKey) -> String {

@@ -41,7 +41,9 @@ pub fn parse(spec: &str) -> Result<Arc<dyn Source>, Error> {
         }
         None => named(spec),
         Some(("env", "")) => usage("names no variable"),
-        Some(("env", variable)) if variable.contains(['=', '\0']) => usage("is no name of a variable"),
+        Some(("env", variable)) if variable.contains(['=', '\0']) || variable.trim() != variable => {
+            usage("is no name of a variable")
+        }
         Some(("env", variable)) => Ok(Arc::new(Variable::named(variable))),
         Some(("file", "")) => usage("names no file"),
         Some(("file", path)) => Ok(Arc::new(NamedFile::at(path))),

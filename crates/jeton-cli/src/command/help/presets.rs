@@ -1,6 +1,5 @@
 //! `jeton help presets`: what each exchange target wants, read from the table that does the exchange.
-use jeton::config::PRESETS;
-use jeton::grant::preset::{Preset, named};
+use jeton::grant::preset::{Preset, named, names};
 use std::fmt::Write;
 
 /// What a profile of a cloud says; these two have files of their own instead of rows.
@@ -20,17 +19,14 @@ const CLOUDS: [(&str, &str, &str); 2] = [
     ),
 ];
 
-/// Words in templates that are no keys of a profile.
-const FILLED_IN: [&str; 3] = ["token", "endpoint", "endpoint_host"];
-
 /// The page.
 pub(super) fn page() -> String {
     let mut text = String::from(
         "A profile with `grant = \"token-exchange\"` and a preset gives a target the identity token of `from`, and gets\n\
          the target's own token for it. `endpoint` overrides where the target is.\n",
     );
-    for name in PRESETS {
-        let (about, keys) = match CLOUDS.iter().find(|(cloud, _, _)| cloud == name) {
+    for name in names() {
+        let (about, keys) = match CLOUDS.iter().find(|(cloud, _, _)| *cloud == name) {
             Some((_, about, keys)) => ((*about).to_owned(), (*keys).to_owned()),
             None => named(name).map_or_else(Default::default, |preset| (about(preset), keys(preset))),
         };
@@ -68,7 +64,7 @@ fn keys(preset: &Preset) -> String {
     if preset.endpoint.is_empty() {
         lines.push("endpoint = \"https://…\"".to_owned());
     }
-    for (key, is_needed) in named_keys(preset) {
+    for (key, is_needed) in preset.keys() {
         let line = match key {
             "scope" => "scopes = [\"…\"]".to_owned(),
             key => format!("{key} = \"…\""),
@@ -82,28 +78,6 @@ fn keys(preset: &Preset) -> String {
     lines.join("\n  ")
 }
 
-/// Each key that a template names once, and whether it is needed.
-fn named_keys(preset: &Preset) -> Vec<(&'static str, bool)> {
-    let members = preset
-        .members
-        .iter()
-        .map(|(name, value)| (*value, !name.ends_with('?')));
-    let templates = [(preset.path, preset.name != "vault")].into_iter().chain(members);
-    let mut keys: Vec<(&str, bool)> = Vec::new();
-    for (template, is_needed) in templates.chain([(preset.audience, true)]) {
-        let words = template
-            .split('{')
-            .skip(1)
-            .filter_map(|rest| rest.split('}').next());
-        for word in words.filter(|word| !FILLED_IN.contains(word)) {
-            if !keys.iter().any(|(key, _)| *key == word) {
-                keys.push((word, is_needed));
-            }
-        }
-    }
-    keys
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,12 +86,12 @@ mod tests {
     #[test]
     fn what_the_page_shows_can_be_copied() {
         let page = page();
-        for name in PRESETS {
+        for name in names() {
             let start = page.find(&format!("[profiles.{name}]\n")).expect(name);
             let example = page[start..].split("\n\n").next().expect(name);
             let example = example.replace("https://…", "https://target.example");
             let config = jeton::config::Config::parse(&example, "the page").expect(name);
-            assert_eq!(config.profiles[*name].preset.as_deref(), Some(*name));
+            assert_eq!(config.profiles[name].preset.as_deref(), Some(name));
         }
     }
 }

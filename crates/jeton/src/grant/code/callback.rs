@@ -26,6 +26,8 @@ pub(super) struct Expected<'a> {
     pub(super) state: &'a str,
     /// The issuer, for RFC 9207's `iss`.
     pub(super) issuer: &'a str,
+    /// Whether the issuer says that it names itself in each answer.
+    pub(super) issuer_names_itself: bool,
 }
 
 /// A callback whose browser waits for a page.
@@ -153,7 +155,8 @@ fn only<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 fn outcome(parameters: &[(String, String)], expected: Expected<'_>, what: &str) -> Result<String, Error> {
-    // RFC 9207 section 2.4: an `iss` that is there must be the issuer that was asked.
+    // RFC 9207 section 2.4: an `iss` that is there must be the issuer that was asked, and a code without one is not
+    // taken from an issuer that promises it.
     let issuers: Vec<&String> = parameters
         .iter()
         .filter(|(k, _)| k == "iss")
@@ -169,6 +172,12 @@ fn outcome(parameters: &[(String, String)], expected: Expected<'_>, what: &str) 
         let description = only(parameters, "error_description").unwrap_or_default();
         let said = redact::foreign(&format!("{error} {description}"), &[]);
         return Err(Error::new(Class::Refused, format!("{what}: {}", said.trim())).with_oauth(error.trim()));
+    }
+    if expected.issuer_names_itself && issuers.is_empty() {
+        return Err(Error::new(
+            Class::Trust,
+            format!("{what}: the answer does not say which issuer it comes from, and this one always does"),
+        ));
     }
     only(parameters, "code")
         .filter(|code| !code.is_empty())
