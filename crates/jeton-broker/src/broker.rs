@@ -13,7 +13,7 @@ use crate::policy_file;
 use crate::problem::Problem;
 use crate::remembered::{Epoch, Remembered};
 use crate::store::{Store, StoreError, migration};
-use crate::{binding, keyring, rotation, service};
+use crate::{binding, key_service, keyring, rotation, service};
 use arc_swap::{ArcSwap, Guard};
 use jeton::{Class, Context, Error};
 use jeton_core::{Secret, UnixTime};
@@ -96,17 +96,10 @@ impl Live {
     /// Reads everything that a configuration names. What did not change is taken over from `before`.
     ///
     /// # Errors
-    /// `Class::Config`: what is wrong, and in which file.
-    pub fn load(config: Config, before: Option<&Self>) -> Result<Self, Error> {
-        let keyring = Keyring::load(&config.keyring).map_err(|wrong| {
-            let message = format!("keyring {}: {wrong}", config.keyring.display());
-            Error::new(Class::Config, message)
-                .with_hint("`jeton broker init` makes one; without it nothing can be read")
-        })?;
-        let keyring = match before {
-            Some(before) if before.keyring.is_same(&keyring) => Arc::clone(&before.keyring),
-            _ => Arc::new(keyring),
-        };
+    /// `Class::Config`: what is wrong, and in which file; and what a key service fails with.
+    pub async fn load(cx: &Context, config: Config, before: Option<&Self>) -> Result<Self, Error> {
+        let known = before.map(|before| &before.keyring);
+        let keyring = key_service::keyring(cx, &config, known).await?;
         let issuers = Issuers::new(
             &config.issuers,
             before.map_or(&Issuers::default(), |before| &before.issuers),

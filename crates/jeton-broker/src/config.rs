@@ -45,6 +45,8 @@ pub struct Config {
     pub database: Database,
     /// The file of keys that encrypt.
     pub keyring: PathBuf,
+    /// Who seals the keyring's keys, where somebody does.
+    pub key_service: Option<KeyService>,
     /// The private key that signs the broker's own tokens (PEM).
     pub signing_key: PathBuf,
     /// A certificate of its own.
@@ -69,6 +71,20 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+}
+
+/// `[key_service]`: the transit engine of Vault or OpenBao.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyService {
+    /// The server.
+    pub url: String,
+    /// Where the engine is mounted.
+    pub mount: String,
+    /// The key there.
+    pub key: String,
+    /// A file with the token to ask with, read for each question: Vault's own agent keeps it fresh.
+    pub token_file: PathBuf,
 }
 
 /// An issuer whose tokens are accepted.

@@ -97,10 +97,17 @@ impl Keyring {
         Ok(Self { keys, digest })
     }
 
-    /// Whether both were read from the same text.
+    /// The same, read from a file of this text (in which its keys may be sealed).
     #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.digest == other.digest
+    pub fn from_file(mut self, text: &str) -> Self {
+        self.digest = jeton_core::verify::token_digest(text);
+        self
+    }
+
+    /// Whether it was read from this text.
+    #[must_use]
+    pub fn is_of(&self, text: &str) -> bool {
+        self.digest == jeton_core::verify::token_digest(text)
     }
 
     /// The version that encrypts.

@@ -15,7 +15,7 @@
 //! | `handler` | what each route does, one file for each kind of object |
 //! | [`provider`] | what a credential of each provider holds, and what it releases |
 //! | [`store`] | one schema in SQLite or PostgreSQL, one SQL text for both |
-//! | [`keyring`], [`rotation`] | encryption at rest, and re-encryption while serving |
+//! | [`keyring`], [`key_service`], [`rotation`] | encryption at rest, who keeps the key to the keys, and re-encryption while serving |
 //! | [`audit`] | the chain of records; nothing is released before its record is there |
 //! | [`session`] | agents' sessions: what they resolve to, their leases, their own tokens |
 //! | [`token_endpoint`], [`policy`], [`policy_file`] | token exchange, and who may exchange for what |
@@ -40,6 +40,7 @@ pub mod fields;
 mod handler;
 pub mod id;
 pub mod issuers;
+pub mod key_service;
 pub mod keyring;
 pub mod limits;
 pub mod listing;

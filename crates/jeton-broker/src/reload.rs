@@ -65,7 +65,9 @@ pub async fn again(broker: &Broker, origin: &Origin) -> Result<(), Error> {
             "listen, public_url, base_path, database and whether there is [tls] take a restart; the others are taken over",
         );
     }
-    broker.replace(Live::load(config, Some(&before))?).await
+    broker
+        .replace(Live::load(&broker.cx, config, Some(&before)).await?)
+        .await
 }
 
 /// What was settled at the start stays; whether something of it was to change.

@@ -18,6 +18,8 @@ mod documents;
 mod exchange;
 #[path = "running/faults.rs"]
 mod faults;
+#[path = "running/key_service.rs"]
+mod key_service;
 #[path = "running/matrix.rs"]
 mod matrix;
 #[path = "running/minting.rs"]

@@ -515,6 +515,69 @@ fn a_kill_while_everything_is_sealed_again_leaves_every_row_readable_with_one_ke
     broker.wait().ended(0);
 }
 
+/// Vault's transit engine, whose cipher is to put an `x` in front.
+fn transit() -> jeton_test::Upstream {
+    jeton_test::Upstream::new(|_, request, stream| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let data = match body["plaintext"].as_str() {
+            Some(key) => json!({"ciphertext": format!("vault:v1:x{key}")}),
+            None => json!({"plaintext": body["ciphertext"].as_str().unwrap().replacen("vault:v1:x", "", 1)}),
+        };
+        let body = json!({ "data": data }).to_string();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
+        drop(stream.write_all(format!("{head}{}\r\nconnection: close\r\n\r\n{body}", body.len()).as_bytes()));
+    })
+}
+
+#[test]
+fn d14_keyring_add_seals_all_keys_with_the_key_service_and_everything_goes_on() {
+    let scene = Scene::new();
+    let (broker, url) = scene.serve();
+    let put = scene
+        .person(&url, "ann", &["put", "ci", "--provider", "generic"])
+        .input(CANARY)
+        .run()
+        .ended(0);
+    let vault = transit();
+    scene.sandbox.write("vault-token", "t");
+    let config = std::fs::read_to_string(scene.sandbox.path("broker.toml")).unwrap();
+    let service = "[key_service]\nkey = \"broker\"\ntoken_file = \"vault-token\"\n";
+    let config = format!("{config}\n{service}url = \"{}\"\n", vault.url());
+    std::fs::write(scene.sandbox.path("broker.toml"), config).unwrap();
+    scene.sandbox.run(["broker", "keyring", "add"]).ended(0);
+    let ring: Value =
+        serde_json::from_slice(&std::fs::read(scene.sandbox.path("keyring.json")).unwrap()).unwrap();
+    for version in ["1", "2"] {
+        assert!(ring[version].as_str().unwrap().starts_with("vault:v1:"), "{ring}");
+    }
+    let list = scene.sandbox.run(["broker", "keyring", "list"]).ended(0);
+    assert_eq!(list.stdout, "1\n2\tencrypts\n");
+    scene.sandbox.run(["broker", "rotate-keys"]).ended(0);
+    scene.sandbox.run(["broker", "check"]).ended(0);
+    scene.sandbox.run(["broker", "audit", "verify"]).ended(0);
+    within(Duration::from_secs(10), "the running broker reads it", || {
+        scene
+            .person(&url, "ann", &["get", put.line()])
+            .run()
+            .stdout
+            .trim()
+            == CANARY
+    });
+    broker.signal("TERM");
+    broker.wait().ended(0);
+    let (broker, url) = scene.serve();
+    let got = scene.person(&url, "ann", &["get", put.line()]).run().ended(0);
+    assert_eq!(got.line(), CANARY);
+    broker.signal("TERM");
+    broker.wait().ended(0);
+    assert!(
+        vault
+            .seen()
+            .iter()
+            .all(|asked| asked.fields("x-vault-token") == ["t"])
+    );
+}
+
 #[test]
 fn a_backup_starts_another_broker() {
     let scene = Scene::new();

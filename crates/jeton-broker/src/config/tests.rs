@@ -26,6 +26,7 @@ fn the_defaults_are_those_of_the_contract() {
 
 #[test]
 fn what_is_wrong_is_named() {
+    let service = |rest: &str| format!("{ISSUER}[key_service]\n{rest}");
     let issuer = |rest: &str| format!("[[issuers]]\nissuer = \"https://i.example\"\n{rest}");
     let rows = [
         ("".to_owned(), "no [[issuers]]"),
@@ -33,6 +34,18 @@ fn what_is_wrong_is_named() {
         ("listen = 1\n".to_owned() + ISSUER, ":1: "),
         ("listen = \"0.0.0.0:1\"\n".to_owned() + ISSUER, "listen: "),
         ("listen = \"nowhere\"\n".to_owned() + ISSUER, "listen: "),
+        (
+            service("url = \"https://v.example\"\ntoken_file = \"t\"\n"),
+            "key_service: key",
+        ),
+        (
+            service("url = \"https://v.example\"\nkey = \"k\"\n"),
+            "key_service: token_file",
+        ),
+        (
+            service("url = \"http://v.example\"\nkey = \"k\"\ntoken_file = \"t\"\n"),
+            "key_service: url",
+        ),
         (
             "shutdown_delay = \"1h\"\n".to_owned() + ISSUER,
             "shutdown_delay: ",
@@ -106,6 +119,9 @@ fn a_variable_beats_the_file() {
         ("JETON_BROKER_DATABASE", "sqlite:other.db"),
         ("JETON_BROKER_KEYRING", "ring.json"),
         ("JETON_BROKER_SHUTDOWN_DELAY", "7s"),
+        ("JETON_BROKER_KEY_SERVICE_URL", "https://vault.example"),
+        ("JETON_BROKER_KEY_SERVICE_KEY", "k"),
+        ("JETON_BROKER_KEY_SERVICE_TOKEN_FILE", "token"),
         ("JETON_BROKER_LIMITS_PER_ISSUER", "7"),
         (
             "JETON_BROKER_ISSUERS",
@@ -125,6 +141,9 @@ fn a_variable_beats_the_file() {
     assert_eq!(config.keyring, Path::new("/srv/ring.json"));
     assert_eq!(config.limits.per_issuer, Some(7));
     assert_eq!(config.shutdown_delay, Duration::from_secs(7));
+    let service = config.key_service.expect("key service");
+    assert_eq!((service.mount.as_str(), service.key.as_str()), ("transit", "k"));
+    assert_eq!(service.token_file, Path::new("/srv/token"));
     assert_eq!(config.issuers[0].max_token_age, Some(Duration::from_secs(3600)));
     assert_eq!(config.admins[0].subject, "root");
     let env = Env::default().with("JETON_BROKER_ISSUERS", "nonsense");

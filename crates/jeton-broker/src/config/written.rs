@@ -1,5 +1,7 @@
 //! The configuration as it was written, before it is checked.
-use super::{Accepted, Admin, BASE_PATH, Config, LISTEN, Limits, Tls, algorithms, shutdown_delay, span};
+use super::{
+    Accepted, Admin, BASE_PATH, Config, KeyService, LISTEN, Limits, Tls, algorithms, shutdown_delay, span,
+};
 use crate::store::Database;
 use jeton::core::{Audience, Issuer};
 use jeton::{Class, Env, Error};
@@ -21,6 +23,7 @@ pub(super) struct Written {
     base_path: Option<String>,
     database: Option<String>,
     keyring: Option<PathBuf>,
+    key_service: Option<KeyService>,
     signing_key: Option<PathBuf>,
     tls: Option<Tls>,
     shutdown_delay: Option<String>,
@@ -69,6 +72,12 @@ impl Written {
         for issuer in &mut self.issuers {
             issuer.jwks_file = issuer.jwks_file.take().map(|path| folder.join(path));
         }
+        // One that is missing stays so, and is told of.
+        if let Some(service) = &mut self.key_service
+            && !service.token_file.as_os_str().is_empty()
+        {
+            service.token_file = folder.join(&service.token_file);
+        }
         if let Some(tls) = &mut self.tls {
             tls.cert = folder.join(&tls.cert);
             tls.key = folder.join(&tls.key);
@@ -97,6 +106,21 @@ impl Written {
         if let Some(key) = path("TLS_KEY") {
             let cert = self.tls.take().map(|tls| tls.cert).unwrap_or_default();
             self.tls = Some(Tls { cert, key });
+        }
+        for (name, place) in [
+            (
+                "URL",
+                (|service| &mut service.url) as fn(&mut KeyService) -> &mut String,
+            ),
+            ("MOUNT", |service| &mut service.mount),
+            ("KEY", |service| &mut service.key),
+        ] {
+            if let Some(text) = text(&format!("KEY_SERVICE_{name}")) {
+                *place(self.key_service.get_or_insert_default()) = text;
+            }
+        }
+        if let Some(file) = path("KEY_SERVICE_TOKEN_FILE") {
+            self.key_service.get_or_insert_default().token_file = file;
         }
         if let Some(behind) = value(env, "BEHIND_PROXY")? {
             self.behind_proxy = behind;
@@ -140,6 +164,7 @@ impl Written {
             base_path: base_path(self.base_path.as_deref().unwrap_or(BASE_PATH))?,
             database: database.map_err(|wrong| format!("database: {wrong}"))?,
             keyring: self.keyring.unwrap_or_else(|| folder.join("keyring.json")),
+            key_service: self.key_service.map(key_service).transpose()?,
             signing_key: self.signing_key.unwrap_or_else(|| folder.join("signing-key.pem")),
             tls: self.tls,
             shutdown_delay: shutdown_delay(self.shutdown_delay.as_deref(), listen)?,
@@ -203,6 +228,32 @@ fn value<T: DeserializeOwned>(env: &Env, name: &str) -> Result<Option<T>, Error>
             format!("{name}: not what the key takes, as JSON ({place})"),
         )
     })
+}
+
+/// Where Vault mounts the engine when nobody says otherwise.
+const TRANSIT: &str = "transit";
+
+fn key_service(mut service: KeyService) -> Result<KeyService, String> {
+    if service.mount.is_empty() {
+        TRANSIT.clone_into(&mut service.mount);
+    }
+    let fits = |part: &str| {
+        !part.is_empty()
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    if !service.mount.split('/').all(fits) {
+        return Err("key_service: mount: must be a path like transit".into());
+    }
+    if !fits(&service.key) {
+        return Err("key_service: key: is missing, or not a name".into());
+    }
+    if service.token_file.as_os_str().is_empty() {
+        return Err("key_service: token_file: is missing".into());
+    }
+    jeton::http::checked_url(&service.url, "key_service: url").map_err(|wrong| wrong.to_string())?;
+    Ok(service)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -152,7 +152,7 @@ impl Server {
             max_attempts: 1,
             ..RetryPolicy::default()
         };
-        let live = Live::load(config, None).unwrap();
+        let live = Live::load(&cx, config, None).await.unwrap();
         let log = Arc::new(Said::default());
         let root = listener.url();
         let broker = Broker::open(live, cx, log, public.clone(), false).await.unwrap();
@@ -181,7 +181,7 @@ impl Server {
         let config = Config::read(&Env::default(), &once, &path, self.folder.path()).unwrap();
         let before = self.broker.live_full();
         self.broker
-            .replace(Live::load(config, Some(&before)).unwrap())
+            .replace(Live::load(&self.broker.cx, config, Some(&before)).await.unwrap())
             .await
             .unwrap();
     }
@@ -213,7 +213,8 @@ impl Server {
         let path = self.folder.path().join("broker.toml");
         let config = Config::load(&Env::default(), &path, self.folder.path())?;
         let before = self.broker.live_full();
-        self.broker.replace(Live::load(config, Some(&before))?).await
+        let live = Live::load(&self.broker.cx, config, Some(&before)).await?;
+        self.broker.replace(live).await
     }
 
     /// A token of the identity provider for this broker.

@@ -3,15 +3,17 @@ use super::configuration;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
+use jeton::Context;
 use jeton_broker::broker::{Live, of_store};
 use jeton_broker::config::Config;
 use jeton_broker::keyring::{self, Keyring};
 use jeton_broker::setup::{self, Wishes};
 use jeton_broker::store::{Store, StoreError, migration};
-use jeton_broker::{audit, dump, own_issuer, rotation};
+use jeton_broker::{audit, dump, key_service, own_issuer, rotation};
 use serde_json::json;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What `init` takes.
@@ -114,14 +116,27 @@ fn with_store<T>(
     })
 }
 
-fn ring(config: &Config) -> Result<Keyring, Failure> {
-    let path = config.keyring.display();
-    Keyring::load(&config.keyring).map_err(|wrong| Failure::usage(format!("keyring {path}: {wrong}")))
+/// Runs `work`, which may ask a key service.
+fn asking<T>(
+    session: &Session,
+    work: impl AsyncFnOnce(&Context) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let (cx, progress) = session.context(&session.env);
+    session.run(&progress, async { work(&cx).await })
+}
+
+fn ring(session: &Session, config: &Config) -> Result<Arc<Keyring>, Failure> {
+    asking(session, async |cx| {
+        Ok(key_service::keyring(cx, config, None).await?)
+    })
 }
 
 pub(super) fn check(session: &Session) -> Result<Exit, Failure> {
     let config = configuration(session)?;
-    let live = Live::load(config.clone(), None)?;
+    let live = asking(
+        session,
+        async |cx| Ok(Live::load(cx, config.clone(), None).await?),
+    )?;
     let pem = std::fs::read_to_string(&config.signing_key)
         .map_err(|e| Failure::usage(format!("signing_key {}: {e}", config.signing_key.display())))?;
     jeton::core::SigningKey::from_pem(&pem, None)
@@ -171,7 +186,7 @@ const NOTICE: Duration = Duration::from_secs(3);
 
 pub(super) fn rotate(session: &Session, dry: bool) -> Result<Exit, Failure> {
     let config = configuration(session)?;
-    let ring = ring(&config)?;
+    let ring = ring(session, &config)?;
     let age = std::fs::metadata(&config.keyring)
         .and_then(|found| found.modified())
         .ok()
@@ -223,7 +238,7 @@ pub(super) fn keyring(session: &Session, action: &KeyringAction) -> Result<Exit,
     let text = keyring::read(path).map_err(wrong)?;
     match action {
         KeyringAction::List => {
-            let ring = Keyring::parse(&text).map_err(wrong)?;
+            let ring = ring(session, &config)?;
             for version in ring.versions() {
                 let encrypts = if version == ring.newest() {
                     "\tencrypts"
@@ -234,7 +249,12 @@ pub(super) fn keyring(session: &Session, action: &KeyringAction) -> Result<Exit,
             }
         }
         KeyringAction::Add => {
-            let (text, version) = keyring::extended(Some(&text)).map_err(wrong)?;
+            let service = key_service::of(&config);
+            let (text, version) = asking(session, async |cx| {
+                let open = key_service::opened(&*service, cx, &text).await?;
+                let (open, version) = keyring::extended(Some(&open)).map_err(wrong)?;
+                Ok((key_service::sealed(&*service, cx, &open).await?, version))
+            })?;
             replace(path, &text)
                 .map_err(|e| Failure::new(Exit::Other, format!("{}: {e}", path.display())))?;
             session.output.line(&version.to_string())?;
@@ -270,7 +290,7 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 
 pub(super) fn audit(session: &Session, action: &AuditAction) -> Result<Exit, Failure> {
     let config = configuration(session)?;
-    let ring = ring(&config)?;
+    let ring = ring(session, &config)?;
     with_store(session, &config, async |store: &Store| match action {
         AuditAction::Verify { head, json } => {
             verify(session, &config, store, &ring, head.as_deref(), *json).await
@@ -346,7 +366,7 @@ pub(super) fn backup(session: &Session, arguments: &Backup) -> Result<Exit, Fail
 
 pub(super) fn restore(session: &Session, arguments: &Backup) -> Result<Exit, Failure> {
     let config = configuration(session)?;
-    let ring = ring(&config)?;
+    let ring = ring(session, &config)?;
     with_store(session, &config, async |store: &Store| {
         let now = session.clock.now().wall;
         let rows = dump::read(store, &ring, &arguments.file, now).await?;

@@ -50,10 +50,10 @@ pub(super) fn run(session: &Session, arguments: &Serve) -> Result<Exit, Failure>
         );
     }
     session.serve_many(async {
-        let live = Live::load(config, None)?;
+        let (cx, _) = session.context(&session.env);
+        let live = Live::load(&cx, config, None).await?;
         let listener = Listener::open(live.config.listen, live.tls.is_some()).await?;
         let public_url = live.config.public_url(listener.address());
-        let (cx, _) = session.context(&session.env);
         let log = Arc::new(Told(Arc::clone(&session.output)));
         let broker = Broker::open(live, cx, log, public_url, insecure).await?;
         serve(session, listener, broker).await
