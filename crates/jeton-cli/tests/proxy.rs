@@ -206,6 +206,34 @@ fn c14_hostile_framing_is_refused_or_written_anew() {
 }
 
 #[test]
+fn c14_an_answer_is_passed_on_only_where_it_ends_in_one_place() {
+    let facts = [
+        ("content-length: 2", "ok", 200),
+        ("transfer-encoding: chunked", "2\r\nok\r\n0\r\n\r\n", 200),
+        ("content-length: 2\r\ncontent-length: 5", "ok", 502),
+        ("content-length: 2\r\ncontent-length: 2", "ok", 502),
+        (
+            "content-length: 9\r\ntransfer-encoding: chunked",
+            "2\r\nok\r\n0\r\n\r\n",
+            502,
+        ),
+        ("x: a\rb\r\ncontent-length: 2", "ok", 502),
+    ];
+    let upstream = Upstream::new(move |number, _, stream| {
+        let (fields, body, _) = facts[number - 1];
+        let _ = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nconnection: close\r\n{fields}\r\n\r\n{body}"
+        );
+    });
+    let proxy = proxy(upstream.url(), &[]);
+    for (fields, _, wanted) in facts {
+        let answer = proxy.get("");
+        assert_eq!(status(&answer), wanted, "{fields}: {answer}");
+    }
+}
+
+#[test]
 fn c14_browsers_come_in_from_allowed_origins_only() {
     let upstream =
         Upstream::saying("HTTP/1.1 200 OK\r\naccess-control-allow-origin: *\r\ncontent-length: 0\r\n\r\n");

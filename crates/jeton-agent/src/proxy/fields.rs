@@ -33,11 +33,18 @@ const CORS: [HeaderName; 6] = [
     HeaderName::from_static("access-control-allow-private-network"),
 ];
 
+/// HTTP/2 in clear text: requests would pass in the tunnel that nobody has looked at, and nothing speaks it any more
+/// (RFC 9113 section 3.1).
+const UNSEEN: &[u8] = b"h2c";
+
 /// The protocol that a request or an answer wants to switch to.
 #[must_use]
 pub fn upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
     let asks = listed(headers).any(|name| name.eq_ignore_ascii_case("upgrade"));
-    headers.get(header::UPGRADE).filter(|_| asks).cloned()
+    let wanted = headers.get(header::UPGRADE).filter(|_| asks)?;
+    let mut protocols = wanted.as_bytes().split(|byte| *byte == b',');
+    let is_unseen = protocols.any(|name| name.trim_ascii().eq_ignore_ascii_case(UNSEEN));
+    (!is_unseen).then(|| wanted.clone())
 }
 
 /// Makes a client's fields fit to go on: what `Connection` lists is removed *before* anything is added, so that a
@@ -143,6 +150,20 @@ mod tests {
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept", "authorization_", "cookie"]);
+    }
+
+    #[test]
+    fn c14_only_protocols_that_carry_no_requests_are_switched_to() {
+        for (connection, protocol, switches) in [
+            ("Upgrade", "websocket", true),
+            ("keep-alive, upgrade", "websocket", true),
+            ("close", "websocket", false),
+            ("Upgrade, HTTP2-Settings", "h2c", false),
+            ("Upgrade", "websocket, H2C", false),
+        ] {
+            let headers = map(&[("connection", connection), ("upgrade", protocol)]);
+            assert_eq!(upgrade(&headers).is_some(), switches, "{connection}: {protocol}");
+        }
     }
 
     #[test]

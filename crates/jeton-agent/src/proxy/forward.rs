@@ -115,6 +115,10 @@ pub(crate) fn authorization(token: &Token) -> Result<HeaderValue, Response<Body>
 
 /// Makes the server's answer the client's, and joins the two connections when they switch protocols.
 fn give_back(mut answer: Response<Incoming>, client: Option<hyper::upgrade::OnUpgrade>) -> Response<Body> {
+    if fields::is_ambiguous(answer.headers()) {
+        let why = "the length of the server's answer can be read in two ways";
+        return own(StatusCode::BAD_GATEWAY, "framing", why, None);
+    }
     let protocol = fields::upgrade(answer.headers());
     fields::for_answer(answer.headers_mut());
     // The server's version is about its own connection: an HTTP/1.0 server does not end ours.
