@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 
 mod keeper;
@@ -46,6 +46,8 @@ pub struct Agent {
     kept: Mutex<HashMap<(String, TokenRequest), Kept>>,
     counters: Counters,
     alarm: OnceLock<Alarm>,
+    /// Whose turn it is to fetch a first token that nobody has asked for.
+    turns: Semaphore,
     /// Whoever hides what is handed out.
     secrets: Mutex<Option<Secrets>>,
     /// What was handed out, by profile, to be given back at the end.
@@ -88,6 +90,7 @@ impl Agent {
             kept: Mutex::default(),
             counters: Counters::default(),
             alarm: OnceLock::new(),
+            turns: Semaphore::new(keeper::TURNS),
             secrets: Mutex::default(),
             handed: Mutex::default(),
             told: Mutex::default(),
@@ -237,7 +240,7 @@ impl Agent {
     pub async fn warm(self: &Arc<Self>, profile: &str) -> Result<(), Error> {
         let jeton = self.open(Some(profile))?;
         let request = self.request(Some(profile), self.asking(Some(profile)))?;
-        keeper::first(&jeton.slot(&request), &self.alarm()).await?;
+        keeper::first(&jeton.slot(&request), &self.alarm(), &self.turns).await?;
         self.keep(profile, &jeton, &request);
         Ok(())
     }

@@ -15,6 +15,10 @@ use std::sync::Arc;
 /// given back, and a hundred profiles would start as many at once.
 const BLOCKING_THREADS: usize = 8;
 
+/// After how many steps of tasks a server of one user looks who else has something to say. A stream always has a next
+/// step of some hundred KiB: at tokio's usual 61, everybody beside it waits for as many of them, several times a request.
+const EVENT_INTERVAL: u32 = 8;
+
 // The arguments that every command takes. (No doc comment: it would become the help page's heading.)
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Globals {
@@ -153,7 +157,10 @@ impl Session {
     /// threads is not taken.
     pub(crate) fn serve<T>(&self, future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        finish(builder.max_blocking_threads(BLOCKING_THREADS), future)
+        builder
+            .max_blocking_threads(BLOCKING_THREADS)
+            .event_interval(EVENT_INTERVAL);
+        finish(&mut builder, future)
     }
 
     /// Runs a server of many: on all cores.

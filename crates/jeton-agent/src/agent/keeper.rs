@@ -4,6 +4,7 @@ use crate::token_file::TokenFile;
 use jeton::jeton::Slot;
 use jeton::{Clock, Error, Token};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How many tokens are kept fresh at the most: a caller must not make the agent fetch without end.
 pub(super) const MOST: usize = 1024;
@@ -13,14 +14,22 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The shortest sleep: tokens that live for seconds are fetched when they are asked for.
 const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+/// How many first tokens are fetched at once: a hundred connections at the same moment need memory that nobody needs
+/// afterwards, and are no kindness to an issuer.
+pub(super) const TURNS: usize = 8;
+/// How long a profile waits for its turn: sources that do not answer must not keep those waiting that do.
+const TURN_TIME: Duration = Duration::from_secs(5);
 /// How often in a row a token's replacement may fail before it is no longer kept fresh.
 const GIVE_UP: u32 = 12;
 
 /// Fetches the first token, however long the source takes to come to life; fails for what will not mend itself.
-pub(super) async fn first(slot: &Slot, alarm: &Alarm) -> Result<(), Error> {
+pub(super) async fn first(slot: &Slot, alarm: &Alarm, turns: &Semaphore) -> Result<(), Error> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match slot.token().await {
+        let turn = tokio::time::timeout(TURN_TIME, turns.acquire()).await;
+        let token = slot.token().await;
+        drop(turn);
+        match token {
             Ok(_) => return Ok(()),
             Err(e) if !e.is_transient() => return Err(e),
             Err(_) => alarm.sleep(jittered(pause)).await,
