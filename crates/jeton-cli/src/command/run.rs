@@ -94,7 +94,7 @@ pub(super) struct Arguments {
     /// Put a local address in front of URL: requests go on with that credential, fresh each time (repeatable)
     #[arg(long, value_name = "PROVIDER=URL")]
     proxy: Vec<String>,
-    /// How often each credential is asked for again while nobody uses it [default: 60s]
+    /// How often each credential is asked for again while nobody uses it [default: 15s]
     #[arg(long, value_name = "D")]
     every: Option<String>,
     /// Write the files into DIR and leave them there at the end
@@ -122,8 +122,9 @@ pub(super) struct Arguments {
     command: Vec<OsString>,
 }
 
-/// How often a credential is asked for again when nobody says otherwise.
-const EVERY: Duration = Duration::from_secs(60);
+/// How often a credential is asked for again when nobody says otherwise: what only reads files has no other way to hear of
+/// a rotation, and somebody who rotates a leaked secret waits for that.
+const EVERY: Duration = Duration::from_secs(15);
 
 fn run(session: &Session, mut arguments: Arguments) -> Result<Exit, Failure> {
     for list in [&mut arguments.provider, &mut arguments.optional] {
