@@ -10,7 +10,7 @@ use crate::problem::Problem;
 use crate::store::{Addition, Linked, Store, StoreError, Tx};
 use jeton_core::UnixTime;
 use jeton_core::verify::token_digest;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 mod chain;
 mod writer;
@@ -21,28 +21,33 @@ pub use writer::{NotWritten, SEEN_TIME, Writer};
 /// What the first record stands on.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
+/// Room for the members of most records, and for their text.
+const MEMBERS: usize = 16;
+const LENGTH: usize = 640;
+
 /// What happened, being written down.
 #[derive(Clone, Debug)]
 pub struct Record {
-    members: Map<String, Value>,
+    members: Vec<(&'static str, Value)>,
 }
 
 impl Record {
     /// `action` is what was done or asked for, such as `credential.token`; `decision` is `allow` or `deny`.
     #[must_use]
     pub fn new(action: &str, decision: &str) -> Self {
-        let mut members = Map::new();
-        members.insert("action".into(), action.into());
-        members.insert("decision".into(), decision.into());
+        let mut members = Vec::with_capacity(MEMBERS);
+        members.push(("action", action.into()));
+        members.push(("decision", decision.into()));
         Self { members }
     }
 
     /// One more thing that is known. Never a secret: see [`Record::issued`].
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         let value = value.into();
         if !value.is_null() {
-            self.members.insert(name.into(), value);
+            self.members.retain(|(known, _)| *known != name);
+            self.members.push((name, value));
         }
         self
     }
@@ -62,12 +67,19 @@ impl Record {
     }
 
     fn text(mut self, at: UnixTime) -> Result<String, StoreError> {
-        self.members.insert("at".into(), crate::answer::time(at).into());
-        if !self.members.contains_key("id") {
-            let fresh = id::fresh(at).map_err(|_| StoreError::Failed("no randomness".into()))?;
-            self.members.insert("id".into(), fresh.into());
+        self.members.push(("at", crate::answer::time(at).into()));
+        self.members.push(("id", id::stored(at)?.into()));
+        let mut text = Vec::with_capacity(LENGTH);
+        for (name, value) in self.members {
+            text.push(if text.is_empty() { b'{' } else { b',' });
+            let written = serde_json::to_writer(&mut text, name).and_then(|()| {
+                text.push(b':');
+                serde_json::to_writer(&mut text, &value)
+            });
+            written.map_err(|wrong| StoreError::Failed(wrong.to_string()))?;
         }
-        Ok(Value::Object(self.members).to_string())
+        text.push(b'}');
+        String::from_utf8(text).map_err(|wrong| StoreError::Failed(wrong.to_string()))
     }
 }
 

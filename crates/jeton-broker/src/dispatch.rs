@@ -52,7 +52,8 @@ pub async fn answer(
     }
     let (id, here) = (operation.clone(), broker.clone());
     let work = async move {
-        let done = handle(here, route, parameters, request, id);
+        // On the heap from the start: it is large, and would be copied each time it is handed on.
+        let done = Box::pin(handle(here, route, parameters, request, id));
         match tokio::time::timeout(REQUEST_TIME, done).await {
             Ok(result) => result,
             Err(_) => Err(Problem::unavailable("the request took too long")),
@@ -138,7 +139,7 @@ async fn handle(
     {
         return Ok(answer);
     }
-    done(call, route, body, who).await
+    Box::pin(done(call, route, body, who)).await
 }
 
 /// Who asks, if he may ask at all.

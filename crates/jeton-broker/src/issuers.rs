@@ -2,7 +2,7 @@
 //! issuer that is not here.
 use crate::config;
 use jeton::{Class, Context, Discovery, Error, NotVerified, RemoteKeys, Verifier};
-use jeton_core::verify::{Expectations, Verified};
+use jeton_core::verify::{Expectations, Unproved, Verified};
 use jeton_core::{Claims, KeySet, Rejection};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Accepted {
     pub async fn verify(
         &self,
         cx: &Context,
-        token: &str,
+        token: &mut Unproved<'_>,
         digest: [u8; 32],
     ) -> Result<Arc<Verified<Claims>>, NotVerified> {
         let cx = cx.within(KEYS_TIME);

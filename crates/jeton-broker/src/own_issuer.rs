@@ -1,6 +1,7 @@
 //! The broker as an issuer: its keys, its discovery document, the tokens it signs and those it takes back.
 //!
 //! Tokens of ours are verified with the keys that are in memory: never with a request to ourselves.
+use crate::keyring::hex;
 use arc_swap::ArcSwap;
 use jeton_core::json::Json;
 use jeton_core::jwk::KeySet;
@@ -148,7 +149,7 @@ impl Keys {
 pub(crate) fn random_id() -> Result<String, SigningError> {
     let mut bytes = [0u8; 16];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SigningError::Failed)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 #[cfg(test)]

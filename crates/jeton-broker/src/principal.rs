@@ -5,8 +5,7 @@ use crate::replay;
 use crate::session::record;
 use http::{HeaderMap, header};
 use jeton::NotVerified;
-use jeton_core::decode::decode;
-use jeton_core::verify::{Verified, token_digest};
+use jeton_core::verify::{Unproved, Verified, token_digest};
 use jeton_core::{Claims, Rejection};
 use std::sync::Arc;
 
@@ -78,13 +77,14 @@ async fn accept(broker: &Broker, live: &Live, token: &str, audience: Audience) -
     let (accepted, verified) = match live.issuers.recalled(&broker.cx, &digest) {
         Some(known) => known,
         None => {
-            let unverified = decode(token).map_err(|rejection| Problem::unauthenticated(&rejection))?;
-            let name = unverified.peek().issuer().unwrap_or_default();
+            let malformed = |rejection| Problem::unauthenticated(&rejection);
+            let mut unproved = Unproved::read(token).map_err(malformed)?;
+            let name = unproved.issuer().map_err(malformed)?.unwrap_or_default();
             if name == broker.own.name() {
                 return own(broker, live, token, audience).await;
             }
             let accepted = live.issuers.named(name).ok_or_else(unknown_issuer)?;
-            let verified = accepted.verify(&broker.cx, token, digest).await;
+            let verified = accepted.verify(&broker.cx, &mut unproved, digest).await;
             (accepted, verified.map_err(refused)?)
         }
     };

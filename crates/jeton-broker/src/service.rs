@@ -7,7 +7,7 @@ use crate::route;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use jeton::{Class, Error};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -135,26 +135,45 @@ pub async fn serve(
         };
         // No certificate any more (which no reload does) is no reason to speak without.
         let tls = listener.is_tls.then(|| broker.live().tls.clone());
-        let (server, router) = (Arc::clone(&server), router.clone());
-        let watcher = graceful.watcher();
-        tokio::spawn(async move {
-            let Some(stream) = shake_hands(stream, tls).await else {
-                return;
-            };
-            let answer = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(Peer(peer.ip()));
-                router.clone().call(request)
-            });
-            let connection = server.serve_connection(TokioIo::new(stream), answer);
-            // A broken connection is the client's business.
-            let _ = watcher.watch(connection.into_owned()).await;
-            drop(place);
-        });
+        let connection = Connection {
+            server: Arc::clone(&server),
+            router: router.clone(),
+            watcher: graceful.watcher(),
+            peer: Peer(peer.ip()),
+            place,
+        };
+        tokio::spawn(connection.served(stream, tls));
     }
     drop(listener);
     tokio::select! {
         _ = tokio::time::timeout(STOP_TIME, graceful.shutdown()) => (),
         () = &mut at_once => (),
+    }
+}
+
+/// What a connection is served with.
+struct Connection {
+    server: Arc<auto::Builder<TokioExecutor>>,
+    router: axum::Router,
+    watcher: Watcher,
+    peer: Peer,
+    place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn served(self, stream: TcpStream, tls: Option<Option<TlsAcceptor>>) {
+        let Some(stream) = shake_hands(stream, tls).await else {
+            return;
+        };
+        let (router, peer) = (self.router, self.peer);
+        let answer = service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().call(request)
+        });
+        let connection = self.server.serve_connection(TokioIo::new(stream), answer);
+        // A broken connection is the client's business.
+        let _ = self.watcher.watch(connection.into_owned()).await;
+        drop(self.place);
     }
 }
 

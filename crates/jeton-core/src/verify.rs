@@ -19,6 +19,7 @@ pub use expectations::{DEFAULT_LEEWAY, Expectations};
 use crate::claims::Claims;
 use crate::decode::payload;
 use crate::jose::{Algorithm, AlgorithmSet, Compact, Header};
+use crate::json::Json;
 use crate::jwk::KeySet;
 use crate::rejection::Rejection;
 use crate::time::UnixTime;
@@ -72,11 +73,100 @@ pub fn verify(
     expect: &Expectations,
     now: UnixTime,
 ) -> Result<Verified<Claims>, Rejection> {
-    let opened = open(token, keys, expect.algorithms)?;
-    let claims = Claims::strict(payload(&opened.payload)?)?;
-    judge::header(&opened.header, expect)?;
-    judge::claims(&claims, expect, now)?;
-    Ok(opened.proved(claims))
+    Unproved::read(token)?.verify(keys, expect, now)
+}
+
+/// A token taken apart once, of which nothing is proved: for whoever has to know whose it says it is before it can be
+/// verified.
+pub struct Unproved<'a> {
+    compact: Compact<'a>,
+    header: Result<Header, Rejection>,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+    claims: Option<Json>,
+}
+
+impl<'a> Unproved<'a> {
+    /// Takes `token` apart. What else is wrong with its header is told when it is verified.
+    ///
+    /// # Errors
+    /// Size and structure.
+    pub fn read(token: &'a str) -> Result<Self, Rejection> {
+        let compact = Compact::split(token)?;
+        let header = match Header::parse(&compact.header()?) {
+            Err(why @ (Rejection::Malformed(_) | Rejection::Encrypted)) => return Err(why),
+            header => header,
+        };
+        Ok(Self {
+            compact,
+            header,
+            payload: compact.payload()?,
+            signature: compact.signature()?,
+            claims: None,
+        })
+    }
+
+    /// Whose token it says it is. Not to be decided upon, but for the choice of the keys that prove it.
+    ///
+    /// # Errors
+    /// Its payload is no JSON object.
+    pub fn issuer(&mut self) -> Result<Option<&str>, Rejection> {
+        let claims = match self.claims.take() {
+            Some(claims) => claims,
+            None => payload(&self.payload)?,
+        };
+        if claims.as_object().is_none() {
+            return Err(Rejection::Malformed("the payload is no JSON object"));
+        }
+        Ok(self.claims.insert(claims).get("iss").and_then(Json::as_str))
+    }
+
+    /// As [`screen`].
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn screen(&self, algorithms: AlgorithmSet) -> Result<&Header, Rejection> {
+        let header = self.header.as_ref().map_err(Clone::clone)?;
+        allowed(header, algorithms)?;
+        Ok(header)
+    }
+
+    /// As [`verify`]; when it fails it can be tried with other keys.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn verify(
+        &mut self,
+        keys: &KeySet,
+        expect: &Expectations,
+        now: UnixTime,
+    ) -> Result<Verified<Claims>, Rejection> {
+        let key = self.key(keys, expect.algorithms)?;
+        let claims = match self.claims.take() {
+            Some(claims) => claims,
+            None => payload(&self.payload)?,
+        };
+        let claims = Claims::strict(claims)?;
+        let header = self.screen(expect.algorithms)?;
+        judge::header(header, expect)?;
+        judge::claims(&claims, expect, now)?;
+        Ok(Verified {
+            value: claims,
+            algorithm: header.algorithm,
+            key,
+        })
+    }
+
+    /// The thumbprint of the key that signed it.
+    fn key(&self, keys: &KeySet, algorithms: AlgorithmSet) -> Result<String, Rejection> {
+        let header = self.screen(algorithms)?;
+        let signed = self.compact.signing_input.as_bytes();
+        let key = keys
+            .candidates(header)?
+            .into_iter()
+            .find(|key| key.checks(header.algorithm, signed, &self.signature));
+        Ok(key.ok_or(Rejection::BadSignature)?.thumbprint().to_owned())
+    }
 }
 
 /// Judges the claims of a token that was verified before, as if it had just come: for whoever remembers verified
@@ -101,9 +191,13 @@ pub fn verify_jws(
     keys: &KeySet,
     algorithms: AlgorithmSet,
 ) -> Result<Verified<Vec<u8>>, Rejection> {
-    let mut opened = open(token, keys, algorithms)?;
-    let payload = core::mem::take(&mut opened.payload);
-    Ok(opened.proved(payload))
+    let unproved = Unproved::read(token)?;
+    let key = unproved.key(keys, algorithms)?;
+    Ok(Verified {
+        algorithm: unproved.screen(algorithms)?.algorithm,
+        value: unproved.payload,
+        key,
+    })
 }
 
 /// Everything that can be refused before there are keys: size, structure, header, algorithm. Whoever fetches keys
@@ -112,12 +206,9 @@ pub fn verify_jws(
 /// # Errors
 /// The first thing that is wrong.
 pub fn screen(token: &str, algorithms: AlgorithmSet) -> Result<Header, Rejection> {
-    let compact = Compact::split(token)?;
-    let header = Header::parse(&compact.header()?)?;
-    compact.payload()?;
-    compact.signature()?;
-    allowed(&header, algorithms)?;
-    Ok(header)
+    let unproved = Unproved::read(token)?;
+    unproved.screen(algorithms)?;
+    unproved.header
 }
 
 /// SHA-256 of a token: the name under which a verified one may be remembered.
@@ -127,37 +218,6 @@ pub fn token_digest(token: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(digest.as_ref());
     bytes
-}
-
-/// A token whose signature fits.
-struct Opened {
-    header: Header,
-    payload: Vec<u8>,
-    key: String,
-}
-
-impl Opened {
-    fn proved<T>(self, value: T) -> Verified<T> {
-        Verified {
-            value,
-            algorithm: self.header.algorithm,
-            key: self.key,
-        }
-    }
-}
-
-fn open(token: &str, keys: &KeySet, algorithms: AlgorithmSet) -> Result<Opened, Rejection> {
-    let compact = Compact::split(token)?;
-    let header = Header::parse(&compact.header()?)?;
-    let (payload, signature) = (compact.payload()?, compact.signature()?);
-    allowed(&header, algorithms)?;
-    let candidates = keys.candidates(&header)?;
-    let signed = compact.signing_input.as_bytes();
-    let key = candidates
-        .into_iter()
-        .find(|key| key.checks(header.algorithm, signed, &signature));
-    let key = key.ok_or(Rejection::BadSignature)?.thumbprint().to_owned();
-    Ok(Opened { header, payload, key })
 }
 
 fn allowed(header: &Header, algorithms: AlgorithmSet) -> Result<(), Rejection> {

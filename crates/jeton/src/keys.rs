@@ -17,7 +17,7 @@ use crate::{Context, Error, answer};
 use arc_swap::ArcSwapOption;
 use futures_util::future::FutureExt;
 use jeton_core::jwk::KeySet;
-use jeton_core::verify::{Expectations, Verified, screen, verify};
+use jeton_core::verify::{Expectations, Unproved, Verified};
 use jeton_core::{Claims, Class, Failure, Moment, Rejection, Secret};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,22 +168,22 @@ impl RemoteKeys {
         token: &Secret,
         expect: &Expectations,
     ) -> Result<Verified<Claims>, NotVerified> {
-        self.check(cx, token.reveal(), expect)
-            .await
-            .map(|(verified, _)| verified)
+        let mut unproved = Unproved::read(token.reveal())?;
+        let checked = self.check(cx, &mut unproved, expect).await;
+        checked.map(|(verified, _)| verified)
     }
 
     pub(crate) async fn check(
         &self,
         cx: &Context,
-        token: &str,
+        token: &mut Unproved<'_>,
         expect: &Expectations,
     ) -> Result<(Verified<Claims>, u64), NotVerified> {
-        screen(token, expect.allowed_algorithms())?;
+        token.screen(expect.allowed_algorithms())?;
         let asked = cx.clock.now();
         let kept = self.current(cx).await?;
-        let verify_with = |kept: &Kept| {
-            let verified = verify(token, &kept.set, expect, cx.clock.now().wall);
+        let mut verify_with = |kept: &Kept| {
+            let verified = token.verify(&kept.set, expect, cx.clock.now().wall);
             verified.map(|verified| (verified, kept.generation))
         };
         match verify_with(&kept) {

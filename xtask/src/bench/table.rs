@@ -166,7 +166,7 @@ const ROWS: &[Row] = &[
         2.0,
     ),
     row(
-        "broker p99 in a flood of unknown keys / alone",
+        "broker p99 in 1,000 unknown keys a second / alone",
         "broker p99 of a good caller in a flood of unknown keys",
         "broker p99 of a good caller",
         2.0,

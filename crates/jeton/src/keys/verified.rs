@@ -1,7 +1,7 @@
 //! Tokens that were verified before: the signature is not checked twice, everything else is.
 use super::{NotVerified, RemoteKeys};
 use crate::Context;
-use jeton_core::verify::{Expectations, Verified, still_fits, token_digest};
+use jeton_core::verify::{Expectations, Unproved, Verified, still_fits, token_digest};
 use jeton_core::{Claims, UnixTime};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +51,7 @@ impl Verifier {
         let digest = token_digest(token);
         match self.recalled(cx, &digest) {
             Some(verified) => Ok(verified),
-            None => self.verify_new(cx, token, digest).await,
+            None => self.verify_new(cx, &mut Unproved::read(token)?, digest).await,
         }
     }
 
@@ -68,7 +68,7 @@ impl Verifier {
     pub async fn verify_new(
         &self,
         cx: &Context,
-        token: &str,
+        token: &mut Unproved<'_>,
         digest: [u8; 32],
     ) -> Result<Arc<Verified<Claims>>, NotVerified> {
         let (verified, generation) = self.keys.check(cx, token, &self.expect).await?;
