@@ -97,11 +97,16 @@ impl<'a> Unproved<'a> {
             Err(why @ (Rejection::Malformed(_) | Rejection::Encrypted)) => return Err(why),
             header => header,
         };
+        // What is wrong with the header is told before what is wrong behind it.
+        let part = |part: Result<Vec<u8>, Rejection>| match &header {
+            Ok(_) => part,
+            Err(_) => Ok(part.unwrap_or_default()),
+        };
         Ok(Self {
+            payload: part(compact.payload())?,
+            signature: part(compact.signature())?,
             compact,
             header,
-            payload: compact.payload()?,
-            signature: compact.signature()?,
             claims: None,
         })
     }
