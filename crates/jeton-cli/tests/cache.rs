@@ -353,3 +353,14 @@ fn a_warm_call_sends_nothing() {
         .ended(0);
     assert_eq!(long.line(), first.line());
 }
+
+#[test]
+fn a_slip_of_the_pen_in_cache_clear_is_said() {
+    let sandbox = sandbox();
+    sandbox.config("[profiles.cloud]\ngrant = \"env:X\"\n");
+    let run = sandbox.run(["cache", "clear", "clod"]).ended(3);
+    assert!(run.stderr.contains("did you mean `cloud`"), "{run:?}");
+    for name in ["cloud", "ambient"] {
+        sandbox.run(["cache", "clear", name]).ended(0);
+    }
+}

@@ -793,19 +793,8 @@ fn c16_a_login_that_cannot_be_kept_is_not_asked_for() {
         "{run:?}"
     );
     // A keyring, where there is no session bus.
-    let config = std::fs::read_to_string(sandbox.path("config/jeton/config.toml")).unwrap();
-    sandbox.config(&config.replace("grant = \"device\"", "grant = \"device\"\nstore = \"keyring\""));
+    configure(&sandbox, issuer.url(), "device\"\nstore = \"keyring");
     let run = sandbox.run(["login", "cloud"]).ended(2);
     assert!(run.stderr.contains("keyring"), "{run:?}");
     assert!(issuer.requests().is_empty(), "{:?}", issuer.requests());
-}
-
-#[test]
-fn a_slip_of_the_pen_in_cache_clear_is_said() {
-    let (sandbox, _issuer) = logged_in(&[]);
-    let run = sandbox.run(["cache", "clear", "clod"]).ended(3);
-    assert!(run.stderr.contains("did you mean `cloud`"), "{run:?}");
-    for name in ["cloud", "cloud", "ambient"] {
-        sandbox.run(["cache", "clear", name]).ended(0);
-    }
 }
