@@ -75,16 +75,15 @@ fn asks_our_issuer(script: &Path) -> bool {
 
 /// What is too much to install for every check: pages in a headless Chromium, where one is installed, and schemathesis.
 pub(crate) fn night(workspace: &Workspace) -> Outcome<Tally> {
-    const PAGES: &str = "chromium_pages.py";
+    const PAGES: [&str; 2] = ["chromium_pages.py", "chromium_logs_in.mjs"];
     const WALK: &str = "schemathesis_walks.py";
     let jeton = workspace.program("jeton")?;
     let folder = workspace.target.join("strangers");
-    make(&folder)?;
+    install(workspace, &folder)?;
     let source = workspace.root.join(SCRIPTS);
-    copy(&source.join("broker_server.py"), &folder.join("broker_server.py"))?;
     let mut chosen = vec![WALK];
     if CHROMIUMS.iter().any(|name| run::is_here(name, "--version")) {
-        chosen.push(PAGES);
+        chosen.extend(PAGES);
     } else {
         report::note("no Chromium is installed: its pages are left out");
     }
