@@ -27,7 +27,7 @@ pub fn write(bundle: &Bundle, path: &Path) -> Result<(), Error> {
 /// Looks whether a bundle could be written there: a file is made in its folder, and gone again.
 ///
 /// # Errors
-/// As [`write`]; `Class::Config` when it is a folder.
+/// As [`write()`]; `Class::Config` when it is a folder.
 pub fn check(path: &Path) -> Result<(), Error> {
     if path.is_dir() {
         return Err(
