@@ -45,7 +45,7 @@ def check(value, kind, path):
         model(**{names[name]: item for name, item in value.items()})
 
 
-manifest = pathlib.Path(os.environ["JETON_SOURCE"]) / "deploy" / "kubernetes.yaml"
+manifest = pathlib.Path(os.environ["PROJECT"]) / "deploy" / "kubernetes.yaml"
 documents = list(yaml.safe_load_all(manifest.read_text()))
 for document in documents:
     kind = document["kind"]

@@ -141,7 +141,7 @@ fn run_script(
         .current_dir(folder)
         .stdin(Stdio::null());
     command.env("JETON", jeton).env("JETON_ISSUER", issuer);
-    command.env("JETON_SOURCE", root);
+    command.env("PROJECT", root);
     command
         .env("PYTHONPATH", python_path(folder)?)
         .env("PYTHONDONTWRITEBYTECODE", "1");
@@ -184,7 +184,7 @@ pub(crate) fn end(child: &mut Child) {
 
 /// Variables of the place where the tests run, which would make clients take it for the platform under test.
 fn is_foreign(name: &str) -> bool {
-    const OURS: &[&str] = &["JETON", "JETON_ISSUER", "JETON_SOURCE"];
+    const OURS: &[&str] = &["JETON", "JETON_ISSUER", "PROJECT"];
     const PLATFORMS: &[&str] = &[
         "GITHUB_",
         "ACTIONS_",
