@@ -1,6 +1,6 @@
 //! The issuer's keys: one that signs, and the ones before it that are still published.
 use crate::error::Error;
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jeton_core::{Algorithm, SigningKey};
@@ -24,6 +24,11 @@ impl KeyRing {
     pub(crate) fn new(algorithm: Algorithm) -> Result<Self, Error> {
         let keys = vec![generate(algorithm)?];
         Ok(Self { algorithm, keys })
+    }
+
+    /// What the next token is signed with.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     pub(crate) fn current(&self) -> Option<&SigningKey> {
@@ -63,9 +68,15 @@ pub(crate) fn unguessable(prefix: &str) -> String {
     format!("{prefix}{}", encode(&bytes))
 }
 
-/// The left half of the hash that `at_hash` is (OpenID Connect Core section 3.1.3.6).
-pub(crate) fn half_hash(text: &str) -> String {
-    let hash = digest(&SHA256, text.as_bytes());
+/// The left half of the hash that `at_hash` is: that of the algorithm which signs (OpenID Connect Core section
+/// 3.1.3.6), and for Ed25519 the SHA-512 that is inside of it.
+pub(crate) fn half_hash(algorithm: Algorithm, text: &str) -> String {
+    let hash = match algorithm {
+        Algorithm::Rs384 | Algorithm::Ps384 | Algorithm::Es384 => &SHA384,
+        Algorithm::Rs512 | Algorithm::Ps512 | Algorithm::Es512 | Algorithm::EdDsa => &SHA512,
+        _ => &SHA256,
+    };
+    let hash = digest(hash, text.as_bytes());
     let bytes = hash.as_ref();
     encode(bytes.get(..bytes.len() / 2).unwrap_or_default())
 }

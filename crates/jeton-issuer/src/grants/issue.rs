@@ -58,7 +58,10 @@ impl Issue {
             ("sub", json!(self.subject)),
             ("aud", json!(self.client)),
             ("azp", json!(self.client)),
-            ("at_hash", json!(half_hash(access_token))),
+            (
+                "at_hash",
+                json!(half_hash(desk.provider.keys().algorithm(), access_token)),
+            ),
             ("auth_time", json!(desk.now().seconds())),
         ]);
         if let Some(nonce) = &self.nonce {
